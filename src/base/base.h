@@ -45,10 +45,10 @@ _Noreturn void assert_failed(const char *expr, const char *file, int line);
     }
 
 /* Memory.  Running out of it ends the process: its supervisor starts it again. */
-void *mem_alloc(size_t size) MUST_CHECK;                /* zeroed */
-void *mem_realloc(void *p, size_t size) MUST_CHECK;     /* new bytes are not zeroed */
-char *mem_strdup(const char *s) MUST_CHECK;             /* NULL gives NULL */
-char *mem_strndup(const char *s, size_t n) MUST_CHECK;  /* always terminated */
+void *mem_alloc(size_t size) MUST_CHECK;               /* zeroed */
+void *mem_realloc(void *p, size_t size) MUST_CHECK;    /* new bytes are not zeroed */
+char *mem_strdup(const char *s) MUST_CHECK;            /* NULL gives NULL */
+char *mem_strndup(const char *s, size_t n) MUST_CHECK; /* always terminated */
 char *mem_printf(const char *fmt, ...) PRINTF(1, 2) MUST_CHECK;
 #define mem_new(type) ((type *) mem_alloc(sizeof(type)))
 

@@ -3,8 +3,8 @@
 #define IO_LOOP_H
 
 /* The event loop: descriptors, timers, signals and turn hooks, single-threaded.  Every object below
- * is embedded in its user's struct and belongs to one loop; none may be touched from another thread.
- * Nothing here blocks but loop_run().  The clock is read once a turn.
+ * is embedded in its user's struct and belongs to one loop; none may be touched from another
+ * thread. Nothing here blocks but loop_run().  The clock is read once a turn.
  *
  * Callbacks may start, stop and free any object, their own included. */
 
@@ -25,8 +25,8 @@ void loop_turn(struct loop *loop, int timeout_ms);
 uint64_t loop_now_ms(const struct loop *loop); /* monotonic */
 uint64_t loop_now_us(const struct loop *loop);
 
-/* A descriptor.  The loop does not own it: stop the watch before closing it.  Level-triggered; error
- * and hang-up are reported as whatever was asked for. */
+/* A descriptor.  The loop does not own it: stop the watch before closing it.  Level-triggered;
+ * error and hang-up are reported as whatever was asked for. */
 enum { IO_READ = 1, IO_WRITE = 2 };
 
 struct io_watch {
@@ -58,7 +58,8 @@ static inline bool timer_active(const struct timer *t)
     return t->index != 0;
 }
 
-/* Runs once at the end of the current turn, after all events: the place to write what they queued. */
+/* Runs once at the end of the current turn, after all events: the place to write what they queued.
+ */
 struct turn_hook {
     struct list link; /* in loop.hooks while scheduled */
     void (*fn)(struct turn_hook *h);

@@ -2,9 +2,9 @@
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
-/* A buffered, non-blocking byte stream over a socket: TCP or Unix.  What a turn queues is written in
- * one call at its end.  Used by http (connections) and wire (channels).  It never blocks, and its
- * input buffer never grows past what its user leaves unread plus one read.
+/* A buffered, non-blocking byte stream over a socket: TCP or Unix.  What a turn queues is written
+ * in one call at its end.  Used by http (connections) and wire (channels).  It never blocks, and
+ * its input buffer never grows past what its user leaves unread plus one read.
  *
  * The owner embeds it, consumes 'in' in on_read and appends to the buffer of stream_out(). */
 
@@ -17,8 +17,9 @@ struct stream;
 struct stream_events {
     /* New bytes are in s->in; leave what is incomplete.  The callback may close the stream. */
     void (*on_read)(struct stream *s);
-    /* The peer closed its side (error 0) or the connection broke (-errno).  Called once; the owner then
-     * calls stream_deinit() (now or later).  Unread bytes of 'in' were offered to on_read before. */
+    /* The peer closed its side (error 0) or the connection broke (-errno).  Called once; the owner
+     * then calls stream_deinit() (now or later).  Unread bytes of 'in' were offered to on_read
+     * before. */
     void (*on_close)(struct stream *s, int error);
     /* All queued output has left; may be NULL. */
     void (*on_drain)(struct stream *s);
@@ -35,17 +36,19 @@ struct stream {
     int fd; /* owned; -1 when closed */
     struct io_watch watch;
     struct turn_hook flush;
+    struct timer linger;
     const struct stream_events *events;
     struct buf in;
     struct buf out;
     struct list out_fds; /* of struct stream_fd.link; owned */
     struct list in_fds;  /* of struct stream_fd.link; owned */
     uint64_t written;    /* bytes that have left, over the stream's life */
+    size_t in_max;       /* unread bytes at which reading waits; 256 KiB unless the owner sets it */
     bool passes_fds;     /* Unix sockets between our own processes */
     bool paused;
-    bool closing;        /* no more reads; close when 'out' is empty */
-    bool closed;         /* on_close was called, or deinit */
-    bool *alive;         /* set to false by deinit while a callback runs */
+    bool closing; /* no more reads; close when 'out' is empty */
+    bool closed;  /* on_close was called, or deinit */
+    bool *alive;  /* set to false by deinit while a callback runs */
 };
 
 /* Takes 'fd' (made non-blocking and close-on-exec). */
@@ -60,7 +63,9 @@ size_t stream_pending(const struct stream *s); /* queued bytes that have not lef
 /* Tries to write now instead of at the end of the turn.  May call on_close or on_drain. */
 void stream_flush(struct stream *s);
 
-/* Stops and goes on reading: the peer then feels back-pressure. */
+/* Stops and goes on reading: the peer then feels back-pressure.  While paused only a reset is
+ * noticed, not an orderly close.  Reading also stops by itself while in_max bytes of 'in' are
+ * unread; an owner that consumes outside of on_read calls stream_resume() then. */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 
@@ -76,8 +81,10 @@ int stream_take_fd(struct stream *s); /* the oldest received one, now the caller
 /* Sockets.  All descriptors are close-on-exec and non-blocking; -errno with a sentence in 'err'. */
 int stream_listen_tcp(const char *host, uint16_t port, bool reuse_port, struct err *err) MUST_CHECK;
 int stream_listen_unix(const char *path, struct err *err) MUST_CHECK; /* replaces a stale one */
-int stream_connect_tcp(const char *host, uint16_t port, struct err *err) MUST_CHECK; /* literal address */
+int stream_connect_tcp(const char *host, uint16_t port, struct err *err)
+    MUST_CHECK; /* literal address */
 int stream_connect_unix(const char *path, struct err *err) MUST_CHECK;
-int stream_accept(int listener, char *ret_peer, size_t peer_size); /* "1.2.3.4:567"; -EAGAIN: none */
+int stream_accept(int listener, char *ret_peer,
+                  size_t peer_size); /* "1.2.3.4:567"; -EAGAIN: none */
 
 #endif

@@ -3,8 +3,8 @@
 #define WIRE_CHANNEL_H
 
 /* A link between two of our processes: a stream that speaks frames.  Both sides send HELLO first; a
- * peer of an unknown version, of a role that is not expected, or that sends what its role may not, is
- * cut off.  All messages of one turn leave in one write.  The owner embeds the channel. */
+ * peer of an unknown version, of a role that is not expected, or that sends what its role may not,
+ * is cut off.  All messages of one turn leave in one write.  The owner embeds the channel. */
 
 #include "io/stream.h"
 #include "wire/messages.h"
@@ -14,7 +14,8 @@ struct channel;
 struct channel_events {
     /* The peer's HELLO passed the checks; return -errno to refuse it (then on_close follows). */
     int (*on_hello)(struct channel *ch, const struct msg_hello *hello);
-    /* One message of an allowed type.  Return -errno to cut the link, for example on a decoding error. */
+    /* One message of an allowed type.  Return -errno to cut the link, for example on a decoding
+     * error. */
     int (*on_message)(struct channel *ch, const struct frame *f);
     /* The link is gone; called once.  The owner calls channel_deinit(), now or later. */
     void (*on_close)(struct channel *ch, const struct err *err);
@@ -24,7 +25,7 @@ struct channel_events {
 
 struct channel_hello {
     enum wire_role role;
-    unsigned peer_roles;   /* which roles may be at the other end */
+    unsigned peer_roles; /* which roles may be at the other end */
     uint64_t incarnation;
     const char *name;
     const char *token;     /* may be NULL */
@@ -40,6 +41,7 @@ struct channel {
     unsigned peer_roles;
     struct err err;
     bool closed;
+    bool *alive; /* set to false by deinit while a callback runs */
 };
 
 /* Takes 'fd' and queues our HELLO. */
@@ -62,7 +64,8 @@ static inline void channel_send_fd(struct channel *ch, int fd)
     stream_send_fd(&ch->stream, fd);
 }
 
-/* The descriptor of the FRAME_FD message being handled, now the caller's; -1 if the peer sent none. */
+/* The descriptor of the FRAME_FD message being handled, now the caller's; -1 if the peer sent none.
+ */
 static inline int channel_take_fd(struct channel *ch)
 {
     return stream_take_fd(&ch->stream);

@@ -2,16 +2,16 @@
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
 
-/* The frame: 16 bytes of header {size u32, type u16, flags u16, stream u64}, little-endian, then 'size'
- * bytes of payload.  A frame never exceeds FRAME_MAX; longer things travel in several. */
+/* The frame: 16 bytes of header {size u32, type u16, flags u16, stream u64}, little-endian, then
+ * 'size' bytes of payload.  A frame never exceeds FRAME_MAX; longer things travel in several. */
 
 #include "base/buf.h"
 
 enum {
     FRAME_HEADER = 16,
-    FRAME_DATA_MAX = 64 * 1024,          /* body bytes in one frame */
-    FRAME_MAX = 8 * 1024 * 1024,         /* any payload: control documents may be long */
-    FRAME_CREDIT = 256 * 1024,           /* bytes a sender may have under way on one stream and direction */
+    FRAME_DATA_MAX = 64 * 1024,  /* body bytes in one frame */
+    FRAME_MAX = 8 * 1024 * 1024, /* any payload: control documents may be long */
+    FRAME_CREDIT = 256 * 1024,   /* bytes a sender may have under way on one stream and direction */
 };
 
 enum frame_flags {

@@ -2,8 +2,8 @@
 #ifndef WIRE_MESSAGES_H
 #define WIRE_MESSAGES_H
 
-/* What messages.def makes: for each row a struct msg_<name>, an encoder, a decoder; and for the table
- * a printer and the check of who may send what to whom.
+/* What messages.def makes: for each row a struct msg_<name>, an encoder, a decoder; and for the
+ * table a printer and the check of who may send what to whom.
  *
  *     struct msg_started m = {0};
  *     msg_started_put(channel_out(ch), 0, stream, &m);
@@ -77,7 +77,8 @@ void message_print(struct buf *out, const struct frame *f);
 
 /* The headers block of HTTP messages. */
 void wire_header_put(struct buf *out, struct span name, struct span value);
-/* Takes the first header off 'block'; false at its end or when it is malformed (then size > 0 is left). */
+/* Takes the first header off 'block'; false at its end or when it is malformed (then size > 0 is
+ * left). */
 bool wire_header_next(struct span *block, struct span *ret_name, struct span *ret_value);
 
 /* Rows of NUL-terminated strings (argv, env, names): takes the first off, NULL at the end. */

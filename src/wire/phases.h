@@ -2,7 +2,8 @@
 #ifndef WIRE_PHASES_H
 #define WIRE_PHASES_H
 
-/* Where a replica is in its life, as its node tells the controller.  The order is the order of life. */
+/* Where a replica is in its life, as its node tells the controller.  The order is the order of
+ * life. */
 
 enum replica_phase {
     PHASE_QUEUED = 0,      /* accepted by the node, not yet spawned */
