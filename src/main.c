@@ -8,12 +8,13 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "cli/ray_cmd.h"
-#include "init/main.h"
-#include "node/main.h"
+#include "base/base.h"
 
 /* Weak until each has landed. */
 #define WEAK __attribute__((weak))
+int init_main(int argc, char **argv) WEAK;
+int node_main(int argc, char **argv) WEAK;
+int ray_cmd_main(int argc, char **argv) WEAK;
 int controller_main(int argc, char **argv) WEAK;
 int proxy_main(int argc, char **argv) WEAK;
 int serve_cmd_main(int argc, char **argv) WEAK;
