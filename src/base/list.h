@@ -51,6 +51,7 @@ static inline void list_push_front(struct list *head, struct list *entry)
 /* Takes the entry out; harmless when it is in no list. */
 static inline void list_remove(struct list *entry)
 {
+    ASSERT(entry->prev && entry->next);
     entry->prev->next = entry->next;
     entry->next->prev = entry->prev;
     list_init(entry);

@@ -331,8 +331,9 @@ int signal_watch_start(struct signal_watch *w, struct loop *loop, const int *sig
     for (; *signals; signals++) {
         (void) sigaddset(&set, *signals);
     }
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
-        return -errno;
+    int r = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (r != 0) {
+        return -r;
     }
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) {
