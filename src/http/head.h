@@ -65,6 +65,9 @@ struct span head_field(const struct head *h, const char *name);
  * is. Returns the decoded size. */
 size_t head_decode_path(struct span path, char *out);
 
+/* The value of a Content-Length: digits only, at most 18 of them. */
+bool head_parse_length(struct span value, uint64_t *ret_length) MUST_CHECK;
+
 /* Whether a header may be sent: a token, and a value without control characters. */
 bool head_field_valid(const struct http_header *field);
 

@@ -69,8 +69,7 @@ void http_server_listen(struct http_server *server, int fd);
 /* Closes that listener; its connections go on. */
 void http_server_unlisten(struct http_server *server, int fd);
 
-/* Closes all listeners and idle connections, finishes what runs, then on_stopped follows (in a
- * later turn at the earliest). */
+/* Closes all listeners and idle connections, finishes what runs; then on_stopped follows. */
 void http_server_stop(struct http_server *server);
 
 /* For snapshots that change it later; affects connections that become idle from now on. */
@@ -79,8 +78,7 @@ void http_server_set_keep_alive(struct http_server *server, uint64_t timeout_ms)
 size_t http_server_connections(const struct http_server *server);
 size_t http_server_requests(const struct http_server *server); /* in the handler's hands */
 
-/* ---- the request; all spans live as long as it
- * --------------------------------------------------- */
+/* The request; all spans live as long as it. */
 
 struct http_server *http_request_server(const struct http_request *req);
 void http_request_bind(struct http_request *req, void *user); /* NULL until bound */
@@ -98,7 +96,7 @@ const struct http_header *http_request_headers(const struct http_request *req, s
 /* The first of that (lower-case) name; data is NULL if there is none. */
 struct span http_request_header(const struct http_request *req, const char *name);
 
-/* "1.2.3.4:567", "[::1]:567"; for a Unix socket "". */
+/* "1.2.3.4:567", "[::1]:567"; for a Unix socket "unix". */
 const char *http_request_peer(const struct http_request *req);
 const char *http_request_local(struct http_request *req);
 
@@ -114,12 +112,11 @@ struct span http_request_body(const struct http_request *req);   /* with collect
  * call sends "100 Continue" where the client waits for it. */
 void http_request_read(struct http_request *req, size_t size);
 
-/* ---- the answer
- * ---------------------------------------------------------------------------------- */
+/* The answer. */
 
 /* Whole.  content-length, date and server are added; transfer-encoding in 'headers' is ignored;
  * "connection: close" is honoured.  What may have no body (HEAD, 204, 304) gets none.  A header
- * that is not legal HTTP makes the answer a 500. */
+ * that is not legal HTTP makes the answer a 500.  'status' is 200 or more. */
 void http_reply(struct http_request *req, int status, const struct http_header *headers,
                 size_t n_headers, struct span body);
 

@@ -227,6 +227,7 @@ void stream_flush(struct stream *s)
     }
     if (s->closing) {
         (void) shutdown(s->fd, SHUT_WR);
+        timer_start(&s->linger, LINGER_MS);
     } else if (had && s->events->on_drain) {
         s->events->on_drain(s);
     }
@@ -386,7 +387,6 @@ void stream_finish(struct stream *s)
     s->closing = true;
     s->paused = false;
     buf_clear(&s->in);
-    timer_start(&s->linger, LINGER_MS);
     turn_hook_schedule(&s->flush, s->loop);
     update_watch(s);
 }

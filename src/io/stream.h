@@ -84,6 +84,8 @@ int stream_listen_unix(const char *path, struct err *err) MUST_CHECK; /* replace
 int stream_connect_tcp(const char *host, uint16_t port, struct err *err)
     MUST_CHECK; /* literal address */
 int stream_connect_unix(const char *path, struct err *err) MUST_CHECK;
+void stream_local(int fd, char *ret_name,
+                  size_t size); /* our end's address, written the same way */
 int stream_accept(int listener, char *ret_peer,
                   size_t peer_size); /* "1.2.3.4:567"; -EAGAIN: none */
 

@@ -179,7 +179,7 @@ int stream_connect_unix(const char *path, struct err *err)
     return fd;
 }
 
-static void print_peer(const struct sockaddr_storage *a, char *ret, size_t size)
+static void print_address(const struct sockaddr_storage *a, char *ret, size_t size)
 {
     char host[INET6_ADDRSTRLEN] = "";
 
@@ -198,6 +198,15 @@ static void print_peer(const struct sockaddr_storage *a, char *ret, size_t size)
     }
 }
 
+void stream_local(int fd, char *ret_name, size_t size)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t address_size = sizeof(address);
+
+    (void) getsockname(fd, (struct sockaddr *) &address, &address_size);
+    print_address(&address, ret_name, size);
+}
+
 int stream_accept(int listener, char *ret_peer, size_t peer_size)
 {
     struct sockaddr_storage address = {0};
@@ -212,7 +221,7 @@ int stream_accept(int listener, char *ret_peer, size_t peer_size)
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
     if (ret_peer) {
-        print_peer(&address, ret_peer, peer_size);
+        print_address(&address, ret_peer, peer_size);
     }
     return fd;
 }

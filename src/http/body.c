@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/body.h"
+
+#include "http/chars.h"
+
+enum {
+    MAX_EXTENSION = 1024,    /* bytes after a chunk's size */
+    MAX_TRAILERS = 8 * 1024, /* bytes of all trailers */
+};
+
+/* The only place where a decoder changes its state. */
+static void move(struct body_decoder *d, enum body_state state)
+{
+    d->state = state;
+}
+
+static void start(struct body_decoder *d, enum body_state state, uint64_t left)
+{
+    *d = (struct body_decoder){.left = left};
+    move(d, state);
+}
+
+void body_start_length(struct body_decoder *d, uint64_t length)
+{
+    start(d, length > 0 ? BODY_LENGTH : BODY_DONE, length);
+}
+
+void body_start_chunked(struct body_decoder *d)
+{
+    start(d, BODY_SIZE_FIRST, 0);
+}
+
+void body_start_until_close(struct body_decoder *d)
+{
+    start(d, BODY_UNTIL_CLOSE, UINT64_MAX);
+}
+
+/* Gives 'v' the digit 'c'.  False if it is none, or the size would leave 60 bits. */
+static bool add_digit(uint64_t *v, char c)
+{
+    int digit = char_hex(c);
+
+    if (digit < 0 || *v >> 56 != 0) {
+        return false;
+    }
+    *v = *v * 16 + (unsigned) digit;
+    return true;
+}
+
+static enum body_state after_size(const struct body_decoder *d)
+{
+    return d->left > 0 ? BODY_CHUNK : BODY_TRAILER_FIRST;
+}
+
+static enum body_state expect(bool right, enum body_state next)
+{
+    return right ? next : BODY_BROKEN;
+}
+
+/* Text of an extension or trailer that must stay below a bound. */
+static enum body_state in_text(struct body_decoder *d, char c, size_t max, enum body_state at_cr)
+{
+    if (c == '\r') {
+        return at_cr;
+    }
+    return expect(char_is_text(c) && ++d->overhead <= max, d->state);
+}
+
+/* The next state after one byte of framing; data bytes never come here. */
+static enum body_state framing(struct body_decoder *d, char c)
+{
+    switch (d->state) {
+    case BODY_SIZE_FIRST:
+        d->left = 0;
+        d->overhead = 0;
+        return expect(add_digit(&d->left, c), BODY_SIZE);
+    case BODY_SIZE:
+        if (c == '\r') {
+            return BODY_SIZE_LF;
+        }
+        return c == ';' ? BODY_EXTENSION : expect(add_digit(&d->left, c), BODY_SIZE);
+    case BODY_EXTENSION: return in_text(d, c, MAX_EXTENSION, BODY_SIZE_LF);
+    case BODY_SIZE_LF: d->overhead = 0; return expect(c == '\n', after_size(d));
+    case BODY_CHUNK_CR: return expect(c == '\r', BODY_CHUNK_LF);
+    case BODY_CHUNK_LF: return expect(c == '\n', BODY_SIZE_FIRST);
+    case BODY_TRAILER_FIRST:
+        return c == '\r' ? BODY_LAST_LF : expect(char_is_token(c), BODY_TRAILER_NAME);
+    case BODY_TRAILER_NAME:
+        if (c == ':') {
+            return BODY_TRAILER_VALUE;
+        }
+        return expect(char_is_token(c) && ++d->overhead <= MAX_TRAILERS, BODY_TRAILER_NAME);
+    case BODY_TRAILER_VALUE: return in_text(d, c, MAX_TRAILERS, BODY_TRAILER_LF);
+    case BODY_TRAILER_LF: return expect(c == '\n', BODY_TRAILER_FIRST);
+    case BODY_LAST_LF: return expect(c == '\n', BODY_DONE);
+    case BODY_LENGTH:
+    case BODY_UNTIL_CLOSE:
+    case BODY_CHUNK:
+    case BODY_DONE:
+    case BODY_BROKEN: NOT_REACHED();
+    }
+    NOT_REACHED();
+}
+
+static bool at_data(const struct body_decoder *d)
+{
+    return d->state == BODY_LENGTH || d->state == BODY_CHUNK || d->state == BODY_UNTIL_CLOSE;
+}
+
+/* Takes up to 'size' data bytes; returns how many. */
+static size_t take_data(struct body_decoder *d, size_t size)
+{
+    size_t n = (size_t) MIN(d->left, (uint64_t) size);
+
+    if (d->state != BODY_UNTIL_CLOSE) {
+        d->left -= n;
+        if (d->left == 0) {
+            move(d, d->state == BODY_LENGTH ? BODY_DONE : BODY_CHUNK_CR);
+        }
+    }
+    return n;
+}
+
+enum body_verdict body_decode(struct body_decoder *d, struct span in, size_t max, size_t *ret_used,
+                              struct span *ret_data)
+{
+    size_t at = 0;
+
+    while (at < in.size && !at_data(d) && d->state != BODY_DONE && d->state != BODY_BROKEN) {
+        move(d, framing(d, in.data[at++]));
+    }
+    *ret_used = at;
+    *ret_data = (struct span){0};
+    if (d->state == BODY_DONE) {
+        return BODY_END;
+    }
+    if (d->state == BODY_BROKEN) {
+        return BODY_BAD;
+    }
+    if (at == in.size) {
+        return BODY_MORE;
+    }
+    if (max == 0) {
+        return BODY_BLOCKED;
+    }
+    *ret_data = (struct span){in.data + at, take_data(d, MIN(max, in.size - at))};
+    *ret_used = at + ret_data->size;
+    return BODY_DATA;
+}
+
+void body_put_chunk(struct buf *out, struct span data)
+{
+    char digits[16];
+    size_t at = sizeof(digits);
+
+    if (data.size == 0) {
+        return;
+    }
+    for (size_t size = data.size; size > 0; size >>= 4) {
+        digits[--at] = "0123456789abcdef"[size & 15];
+    }
+    (void) buf_reserve(out, sizeof(digits) + 4 + data.size);
+    buf_put(out, digits + at, sizeof(digits) - at);
+    buf_put(out, "\r\n", 2);
+    buf_put_span(out, data);
+    buf_put(out, "\r\n", 2);
+}
+
+void body_put_last_chunk(struct buf *out)
+{
+    buf_put_str(out, "0\r\n\r\n");
+}
