@@ -3,7 +3,8 @@
 
 enum { SUB = 1 << HISTOGRAM_SUB_BITS };
 
-/* Values below SUB have a bucket each; above, the leading SUB_BITS bits after the first one count. */
+/* Values below SUB have a bucket each; above, the leading SUB_BITS bits after the first one count.
+ */
 static size_t bucket_of(uint64_t us)
 {
     uint32_t x = us > UINT32_MAX ? UINT32_MAX : (uint32_t) us;

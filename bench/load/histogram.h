@@ -2,8 +2,9 @@
 #ifndef LOAD_HISTOGRAM_H
 #define LOAD_HISTOGRAM_H
 
-/* A histogram of times in microseconds with a fixed relative error: buckets double, and each doubling
- * is cut into 128, so that a value is known to better than 0.8 %.  Covers 1 µs to over an hour. */
+/* A histogram of times in microseconds with a fixed relative error: buckets double, and each
+ * doubling is cut into 128, so that a value is known to better than 0.8 %.  Covers 1 µs to over an
+ * hour. */
 
 #include "base/base.h"
 
