@@ -340,7 +340,7 @@ int main(int argc, char **argv)
     int r;
 
     load.options = (struct load_options){.n_clients = 64, .duration_s = 5};
-    r = options_parse(&table, argc, argv, &load.options, &arguments, NULL, &err);
+    r = options_parse(&table, argc - 1, argv + 1, &load.options, &arguments, NULL, &err);
     if (r == 0 && (arguments.size != 1 || load.options.n_clients < 1)) {
         r = err_set(&err, -EINVAL, "one URL and at least one client are needed");
     }
