@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests: `instance` for a test of its own, `shared` for those of one file together."""
+
+from collections.abc import Iterator
+
+import pytest
+from instance import Instance, running
+
+
+@pytest.fixture
+def instance() -> Iterator[Instance]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Instance]:
+    with running() as started:
+        yield started
