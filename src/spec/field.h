@@ -17,21 +17,22 @@ enum field_type {
     FIELD_INT,
     FIELD_STRICT_INT, /* no coercion */
     FIELD_FLOAT,
-    FIELD_DICT,         /* any mapping */
+    FIELD_DICT,         /* any mapping; a schema only warns of unknown keys in it */
     FIELD_ENUM,         /* one of 'choices' */
+    FIELD_STR_OR_ENUM,  /* a string; 'choices' are named when it is something else */
     FIELD_OBJECT,       /* of 'schema' */
     FIELD_OBJECTS,      /* a list of them */
     FIELD_STRS,         /* a list of strings */
     FIELD_BUNDLES,      /* a list of mappings from names to floats */
-    FIELD_NUM_REPLICAS, /* an integer or "auto" */
-    FIELD_INT_OR_STR,   /* an integer or a name */
-    FIELD_ANY,          /* not looked at */
+    FIELD_NUM_REPLICAS, /* a positive integer, or a string that a rule looks at */
+    FIELD_INT_OR_STR,   /* an integer, or a string that a rule looks at */
 };
 
 enum field_flag {
     FIELD_REQUIRED = 1,
     FIELD_NULL_OK = 2,
-    FIELD_SECRET = 4, /* masked when shown */
+    FIELD_SECRET = 4,     /* masked when shown */
+    FIELD_TOLD_TWICE = 8, /* Ray tries two types, and says of each that it is not that */
 };
 
 /* What a change of the field means for what runs (ray-serve.md 7.6); a set of them is what diff.h
@@ -50,14 +51,19 @@ enum change {
 /* Bounds of a number; BOUND_NONE leaves it free. */
 enum bound { BOUND_NONE, BOUND_GT, BOUND_GE };
 
+/* The members of a Python enum. */
+struct choices {
+    const char *class_name;
+    const char *names[4]; /* NULL-terminated */
+};
+
 struct field;
 struct spec_report;
 
-/* A rule of one field, run on the coerced value, which it may replace. 'loc' is where the value
- * stands.  It adds its errors to the report. */
-typedef void field_rule_fn(const struct field *f, json_t **value, json_t *loc,
-                           struct spec_report *report);
-/* A rule between fields, run when all fields were good.  'object' holds the coerced values. */
+/* A rule of one field, run on the coerced value, which it may replace.  'loc' is where the value
+ * stands.  It adds its errors to the report; the value is dropped then. */
+typedef void field_rule_fn(json_t **value, const json_t *loc, struct spec_report *report);
+/* A rule between fields.  'object' holds the coerced values of those fields that were good. */
 typedef void schema_rule_fn(json_t *object, json_t *loc, struct spec_report *report);
 
 struct schema {
@@ -74,11 +80,12 @@ struct field {
     unsigned flags; /* of enum field_flag */
     enum bound bound;
     double min;
-    double max;                  /* INFINITY: none */
-    const char *default_json;    /* the effective value when nobody sets it; NULL: none */
-    unsigned change;             /* of enum change */
-    const char *const *choices;  /* of an ENUM, NULL-terminated */
-    const struct schema *schema; /* of an OBJECT */
+    double max;
+    bool has_max;                  /* the value may not be above 'max' */
+    const char *default_json;      /* the effective value when nobody sets it; NULL: none */
+    unsigned change;               /* of enum change */
+    const struct choices *choices; /* of an ENUM */
+    const struct schema *schema;   /* of an OBJECT */
     field_rule_fn *rule;
 };
 

@@ -44,10 +44,4 @@ void spec_report_ray_text(const struct spec_report *r, const char *model, struct
 /* "PATH: MSG" for each error, a newline between them. */
 void spec_report_sentences(const struct spec_report *r, struct buf *out);
 
-/* How Python prints a value: repr(). */
-void python_repr(const json_t *value, struct buf *out);
-void python_repr_str(const char *s, struct buf *out);
-/* repr() of a float: "2.0", "0.1", "1e-07". */
-void python_repr_float(double x, struct buf *out);
-
 #endif
