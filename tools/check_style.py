@@ -15,7 +15,7 @@ BANNED = re.compile(
 RAW = re.compile(
     r"(?<![\w.>])(read|write|readv|writev|poll|ppoll|send|recv|sendmsg|recvmsg|sendto|recvfrom|accept4?|epoll_wait)\s*\("
 )
-MAY_USE_RAW = ("src/io/", "src/base/log.c", "src/init/", "tests/")
+MAY_USE_RAW = ("src/io/", "src/base/log.c", "src/init/", "tests/", "bench/")
 STATE = re.compile(r"(?:->|\.)state = ")
 STEERING = re.compile(r"(if|for|while|switch|do|else)\b|[A-Z_]+_FOREACH")
 

@@ -50,7 +50,7 @@ static void run(struct outcome *o, const char *line)
     char *save = NULL;
 
     assert_true(strlen(line) < sizeof(copy));
-    strcpy(copy, line);
+    memcpy(copy, line, strlen(line) + 1);
     for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
         words[n++] = w;
     }

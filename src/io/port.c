@@ -14,7 +14,7 @@ enum { N_NEXT_PORTS = 100, TCP_LISTEN_STATE = 0x0A };
 
 uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
 
     if (getsockname(fd, (struct sockaddr *) &address, &size) < 0) {
