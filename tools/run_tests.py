@@ -64,6 +64,7 @@ LANES = [
         Step("format", "git ls-files '*.c' '*.h' | xargs clang-format-14 --dry-run -Werror"),
         Step("shell", "git ls-files '*.sh' .ci/run | xargs shellcheck"),
         Step("ruff", "build/venv/bin/ruff check --no-cache . && build/venv/bin/ruff format --no-cache --check ."),
+        Step("checks", pytest("tests/tools", "checks"), counts="pytest"),
         Step("clang", "CC=clang-14 tools/meson.sh build/clang -Dbuildtype=release", fast=False),
         Step("tidy", "tools/tidy.py build/clang", fast=False, needs="clang"),
         Step(
@@ -71,6 +72,14 @@ LANES = [
             "-Db_sanitize=address,undefined -Db_lundef=false", fast=False,
         ),
         Step("asan-unit", meson_tests("build/asan"), fast=False, counts="meson", folder="build/asan", needs="asan"),
+        # The same processes with sanitizers; Python itself stays as it is.
+        Step(
+            "asan-e2e",
+            "mkdir -p build/asan/bin && ln -sfn ../src/model-service build/asan/bin/ray && "
+            "ln -sfn ../src/model-service build/asan/bin/serve && MODEL_SERVICE_BIN=$PWD/build/asan/bin "
+            + pytest("tests/e2e", "asan-e2e", "-m smoke"),
+            fast=False, counts="pytest", needs="asan",
+        ),
         Step("gcc-debug", "tools/meson.sh build/debug -Dbuildtype=debug", fast=False),
     ],
 ]  # fmt: skip
