@@ -57,13 +57,33 @@ static enum body_state expect(bool right, enum body_state next)
     return right ? next : BODY_BROKEN;
 }
 
-/* Text of an extension or trailer that must stay below a bound. */
-static enum body_state in_text(struct body_decoder *d, char c, size_t max, enum body_state at_cr)
+static enum body_state in_extension(struct body_decoder *d, char c)
 {
     if (c == '\r') {
-        return at_cr;
+        return BODY_SIZE_LF;
     }
-    return expect(char_is_text(c) && ++d->overhead <= max, d->state);
+    return expect(char_is_token(c) && ++d->overhead <= MAX_EXTENSION, d->state);
+}
+
+static enum body_state in_trailer(struct body_decoder *d, bool right, enum body_state next)
+{
+    return expect(right && ++d->overhead <= MAX_TRAILERS, next);
+}
+
+static enum body_state in_name(struct body_decoder *d, char c)
+{
+    if (d->n_name < sizeof(d->name)) {
+        d->name[d->n_name++] = char_lower(c);
+    }
+    return in_trailer(d, char_is_token(c), BODY_TRAILER_NAME);
+}
+
+/* RFC 9110 §6.5.1: what says where a message ends cannot come after it. */
+static bool may_be_trailer(const struct body_decoder *d)
+{
+    struct span name = {d->name, d->n_name};
+
+    return !span_is(name, "transfer-encoding") && !span_is(name, "content-length");
 }
 
 /* The next state after one byte of framing; data bytes never come here. */
@@ -78,19 +98,18 @@ static enum body_state framing(struct body_decoder *d, char c)
         if (c == '\r') {
             return BODY_SIZE_LF;
         }
-        return c == ';' ? BODY_EXTENSION : expect(add_digit(&d->left, c), BODY_SIZE);
-    case BODY_EXTENSION: return in_text(d, c, MAX_EXTENSION, BODY_SIZE_LF);
+        return c == ';' ? BODY_EXTENSION_FIRST : expect(add_digit(&d->left, c), BODY_SIZE);
+    case BODY_EXTENSION_FIRST: return expect(char_is_token(c), BODY_EXTENSION_NAME);
+    case BODY_EXTENSION_NAME: return c == '=' ? BODY_EXTENSION_VALUE : in_extension(d, c);
+    case BODY_EXTENSION_VALUE: return in_extension(d, c);
     case BODY_SIZE_LF: d->overhead = 0; return expect(c == '\n', after_size(d));
     case BODY_CHUNK_CR: return expect(c == '\r', BODY_CHUNK_LF);
     case BODY_CHUNK_LF: return expect(c == '\n', BODY_SIZE_FIRST);
-    case BODY_TRAILER_FIRST:
-        return c == '\r' ? BODY_LAST_LF : expect(char_is_token(c), BODY_TRAILER_NAME);
+    case BODY_TRAILER_FIRST: d->n_name = 0; return c == '\r' ? BODY_LAST_LF : in_name(d, c);
     case BODY_TRAILER_NAME:
-        if (c == ':') {
-            return BODY_TRAILER_VALUE;
-        }
-        return expect(char_is_token(c) && ++d->overhead <= MAX_TRAILERS, BODY_TRAILER_NAME);
-    case BODY_TRAILER_VALUE: return in_text(d, c, MAX_TRAILERS, BODY_TRAILER_LF);
+        return c == ':' ? expect(may_be_trailer(d), BODY_TRAILER_VALUE) : in_name(d, c);
+    case BODY_TRAILER_VALUE:
+        return c == '\r' ? BODY_TRAILER_LF : in_trailer(d, char_is_text(c), BODY_TRAILER_VALUE);
     case BODY_TRAILER_LF: return expect(c == '\n', BODY_TRAILER_FIRST);
     case BODY_LAST_LF: return expect(c == '\n', BODY_DONE);
     case BODY_LENGTH:

@@ -18,14 +18,16 @@ enum body_verdict {
 };
 
 enum body_state {
-    BODY_LENGTH,      /* 'left' bytes to go */
-    BODY_UNTIL_CLOSE, /* all that comes; only of responses */
-    BODY_SIZE_FIRST,  /* chunked: at a size's first digit */
-    BODY_SIZE,        /* at a further digit */
-    BODY_EXTENSION,   /* after ';' */
-    BODY_SIZE_LF,     /* at the LF of a size's line */
-    BODY_CHUNK,       /* 'left' bytes of the chunk to go */
-    BODY_CHUNK_CR,    /* at the CR after a chunk */
+    BODY_LENGTH,          /* 'left' bytes to go */
+    BODY_UNTIL_CLOSE,     /* all that comes; only of responses */
+    BODY_SIZE_FIRST,      /* chunked: at a size's first digit */
+    BODY_SIZE,            /* at a further digit */
+    BODY_EXTENSION_FIRST, /* after ';' */
+    BODY_EXTENSION_NAME,
+    BODY_EXTENSION_VALUE, /* after '=' */
+    BODY_SIZE_LF,         /* at the LF of a size's line */
+    BODY_CHUNK,           /* 'left' bytes of the chunk to go */
+    BODY_CHUNK_CR,        /* at the CR after a chunk */
     BODY_CHUNK_LF,
     BODY_TRAILER_FIRST, /* at the start of a trailer's line */
     BODY_TRAILER_NAME,
@@ -40,6 +42,8 @@ struct body_decoder {
     enum body_state state;
     uint64_t left;
     size_t overhead; /* bytes of this extension, or of all trailers */
+    char name[20];   /* the start of this trailer's name, in lower case */
+    uint8_t n_name;
 };
 
 void body_start_length(struct body_decoder *d, uint64_t length);

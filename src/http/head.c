@@ -246,6 +246,18 @@ static void note_connection(struct seen *seen, struct span value)
     }
 }
 
+/* A tab after a value is white space too, but not to every reader: none may follow what says where
+ * a message ends. */
+static bool ends_plainly(struct span value)
+{
+    const char *at = value.data + value.size;
+
+    while (*at == ' ') {
+        at++;
+    }
+    return *at == '\r';
+}
+
 /* Fields that say something about framing or the connection.  False: the head is refused. */
 static bool note_field(struct head *h, struct seen *seen, const struct http_header *f)
 {
@@ -266,14 +278,16 @@ static bool note_field(struct head *h, struct seen *seen, const struct http_head
             note_connection(seen, f->value);
         }
         return true;
-    case 14: return !span_is(f->name, "content-length") || take_length(h, f->value);
+    case 14:
+        return !span_is(f->name, "content-length") ||
+               (take_length(h, f->value) && ends_plainly(f->value));
     case 17:
         if (span_is(f->name, "transfer-encoding")) {
             bool first = !seen->encoding;
 
             seen->encoding = true;
             h->chunked = span_equal_nocase(f->value, SPAN("chunked"));
-            return first && h->chunked;
+            return first && h->chunked && ends_plainly(f->value);
         }
         return true;
     default: return true;
