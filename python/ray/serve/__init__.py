@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The name ``ray.serve``: everything here is made in ``model_service``."""
+
+from typing import Any
+
+from model_service.api import (
+    RunTarget,
+    _run,
+    _run_many,
+    delete,
+    get_app_handle,
+    get_deployment_handle,
+    get_trace_context,
+    run,
+    run_many,
+    shutdown,
+    shutdown_async,
+    start,
+    status,
+)
+from model_service.asgi import ingress
+from model_service.batch import batch
+from model_service.context import get_replica_context
+from model_service.deployment import Application, Deployment, deployment
+from model_service.multiplex import get_multiplexed_model_id, multiplexed
+
+#: Loaded when they are first named, for they need pydantic.
+_LAZY = {"HTTPOptions": "config", "ControllerOptions": "config"}
+_SUBMODULES = ("config", "exceptions", "handle", "metrics", "schema")
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "Application",
+    "Deployment",
+    "HTTPOptions",
+    "RunTarget",
+    "_run",
+    "_run_many",
+    "batch",
+    "delete",
+    "deployment",
+    "get_app_handle",
+    "get_deployment_handle",
+    "get_multiplexed_model_id",
+    "get_replica_context",
+    "get_trace_context",
+    "ingress",
+    "multiplexed",
+    "run",
+    "run_many",
+    "shutdown",
+    "shutdown_async",
+    "start",
+    "status",
+]

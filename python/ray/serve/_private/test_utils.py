@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helpers of tests."""
+
+from model_service.testing import check_running, get_application_url, get_application_urls
+
+__all__ = ["check_running", "get_application_url", "get_application_urls"]
