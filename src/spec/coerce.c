@@ -2,7 +2,6 @@
 #include "spec/coerce.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -101,8 +100,8 @@ json_t *coerce_int(const json_t *value)
     case JSON_FALSE: return json_integer(0);
     case JSON_STRING: return int_from_str(json_string_value(value));
     case JSON_REAL:
-        x = trunc(json_real_value(value));
-        return fabs(x) < 0x1p63 ? json_integer((json_int_t) x) : NULL;
+        x = json_real_value(value);
+        return x > -0x1p63 && x < 0x1p63 ? json_integer((json_int_t) x) : NULL;
     case JSON_NULL:
     case JSON_ARRAY:
     case JSON_OBJECT: return NULL;
