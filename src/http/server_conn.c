@@ -30,6 +30,7 @@ void conn_set_state(struct conn *c, enum conn_state state)
     server->n_open += state == CONN_OPEN;
     c->state = state;
     c->since_ms = now(c);
+    c->moved_ms = c->since_ms; /* nothing is late in a new state */
     list_remove(&c->link);
     list_push_back(&server->conns[state], &c->link);
 }
@@ -43,7 +44,6 @@ void conn_new(struct http_server *server, int fd, const char *peer)
     turn_hook_init(&c->work, on_work);
     stream_init(&c->stream, server->loop, fd, &events);
     c->stream.in_max = server->options.max_head;
-    c->moved_ms = now(c);
     server->n_conns++;
     list_init(&c->link);
     conn_set_state(c, CONN_HEAD);
