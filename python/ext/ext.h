@@ -3,7 +3,7 @@
 #define EXT_EXT_H
 
 /* The Python extension model_service._ext (docs/interfaces.md §8): a thin skin over replica/host.
- * module.c has the names that live as long as the process, link.c the type Link, events.c makes
+ * module.c has the names that live as long as the process, link*.c the type Link, events.c makes
  * tuples of events, scope.c ASGI scopes, headers.c the headers both ways.  It never blocks while it
  * has the GIL, and the I/O thread below never takes it. */
 

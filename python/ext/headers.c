@@ -152,8 +152,7 @@ PyObject *ext_headers(struct span block)
     return list;
 }
 
-/* --- the other way ------------------------------------------------------------------------------
- */
+/* The other way. */
 
 static int put_pair(struct buf *out, PyObject *name, PyObject *value)
 {
@@ -201,24 +200,12 @@ static int put_one(struct buf *out, PyObject *pair)
 
 int ext_headers_put(struct buf *out, PyObject *headers)
 {
-    PyObject *iterator;
-    PyObject *pair;
-    int r = 0;
+    PyObject *list = PyList_Check(headers) ? Py_NewRef(headers) : PySequence_List(headers);
+    int r = list ? 0 : -1;
 
-    if (PyList_Check(headers)) {
-        for (Py_ssize_t i = 0; r == 0 && i < PyList_Size(headers); i++) {
-            r = put_one(out, PyList_GetItem(headers, i));
-        }
-        return r;
+    for (Py_ssize_t i = 0; r == 0 && i < PyList_Size(list); i++) {
+        r = put_one(out, PyList_GetItem(list, i));
     }
-    iterator = PyObject_GetIter(headers);
-    if (!iterator) {
-        return -1;
-    }
-    while (r == 0 && (pair = PyIter_Next(iterator))) {
-        r = put_one(out, pair);
-        Py_DECREF(pair);
-    }
-    Py_DECREF(iterator);
-    return r < 0 || PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(list);
+    return r;
 }

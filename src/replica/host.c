@@ -16,7 +16,7 @@ enum {
     PATIENCE_MS = 10000,
 };
 
-/* --- waking ---------------------------------------------------------------------------------- */
+/* Waking. */
 
 void host_kick(struct host *h)
 {
@@ -81,7 +81,7 @@ bool host_wait_change(struct host *h, const struct timespec *until)
     return r == 0;
 }
 
-/* --- events ---------------------------------------------------------------------------------- */
+/* Events. */
 
 struct host_event *host_event_new(enum host_event_type type, uint64_t id, struct span memory)
 {
@@ -136,10 +136,10 @@ void host_take(struct host *h, bool hold, struct list *ret_events)
             e->request = NULL;
         }
     }
+    h->is_holding = hold && !list_empty(&h->events);
     list_splice_back(ret_events, &h->events);
-    h->uses_hold = hold;
-    h->is_holding = hold;
-    if (!hold && buf_size(&h->links[LINK_ROUTER].out) > 0) {
+    if (hold != h->uses_hold || (!hold && buf_size(&h->links[LINK_ROUTER].out) > 0)) {
+        h->uses_hold = hold;
         host_kick(h);
     }
     (void) pthread_mutex_unlock(&h->lock);
@@ -168,7 +168,25 @@ bool host_wait(struct host *h, uint64_t timeout_ms)
     return has_events;
 }
 
-/* --- the I/O thread -------------------------------------------------------------------------- */
+void host_read(struct host *h, uint64_t id, size_t size)
+{
+    (void) pthread_mutex_lock(&h->lock);
+    if (!h->is_dead) {
+        size_t had = buf_size(&router_of(h)->out);
+
+        if (id & 1) {
+            host_call_read(h, id, size);
+        } else {
+            host_request_read(h, id, size);
+        }
+        if (buf_size(&router_of(h)->out) > had) {
+            host_kick_answer(h);
+        }
+    }
+    (void) pthread_mutex_unlock(&h->lock);
+}
+
+/* The I/O thread. */
 
 /* Moves what others have queued to the channels; false when it is time to end. */
 static bool collect(struct host *h, uint64_t farewell_ms)
@@ -259,8 +277,7 @@ static void on_patience(struct timer *t)
     (void) pthread_mutex_unlock(&h->lock);
 }
 
-/* --- fork: a child of user code has no links ---------------------------------------------------
- */
+/* Fork: a child of user code has no links. */
 
 /* Global because pthread_atfork() knows no context. */
 static struct {
@@ -322,8 +339,7 @@ bool host_is_alive(const struct host *h)
     return !h->is_dead;
 }
 
-/* --- beginning and end -------------------------------------------------------------------------
- */
+/* Beginning and end. */
 
 static void init_sync(struct host *h)
 {
@@ -407,6 +423,7 @@ static void free_memory(struct host *h)
 
     host_requests_free(h);
     host_calls_free(h);
+    map_deinit(&h->lookups);
     while ((entry = list_pop_front(&h->events))) {
         host_event_free(LIST_ENTRY(entry, struct host_event, link));
     }

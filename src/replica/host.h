@@ -39,7 +39,7 @@ void host_join(struct host *h, const char *info_json);
 /* False after host_stop() and in a forked child: no links, and everything else does nothing. */
 bool host_is_alive(const struct host *h);
 
-/* --- events ---------------------------------------------------------------------------------- */
+/* Events. */
 
 enum host_event_type {
     HOST_HTTP,     /* a request: http; is_complete: its body is all there */
@@ -81,8 +81,7 @@ void host_flush(struct host *h);
 bool host_wait(struct host *h, uint64_t timeout_ms); /* blocks; false: nothing came */
 void host_event_free(struct host_event *e);
 
-/* --- answers: 'id' is that of the event --------------------------------------------------------
- */
+/* Answers: 'id' is that of the event. */
 
 void host_started(struct host *h, uint64_t id);
 /* 'headers' as wire_header_put() makes them, HOST_HEADERS_MAX at most. */
@@ -98,7 +97,7 @@ void host_error(struct host *h, uint64_t id, enum error_kind kind, struct span t
 /* So much of a body, or of the items of a call, was consumed. */
 void host_read(struct host *h, uint64_t id, size_t size);
 
-/* --- calls ----------------------------------------------------------------------------------- */
+/* Calls. */
 
 /* Everything is copied.  Returns the id, or -EMSGSIZE when a name exceeds HOST_TEXT_MAX. */
 int64_t host_call(struct host *h, const struct msg_call *call) MUST_CHECK;

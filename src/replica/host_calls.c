@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-/* Calls made from here, and questions to the router.  A call that has not STARTED survives the
+/* Calls made from here.  A call that has not STARTED survives the
  * router: it is sent again under its id, so its arguments are kept until then. */
 
 enum { RESULT_MAX = 1 << 30 };
@@ -21,13 +21,6 @@ struct call {
     struct outflow out;
     struct inflow in;
     struct host_event *item; /* owned; under assembly */
-};
-
-struct lookup {
-    struct map_node node;
-    struct span app; /* owned */
-    bool is_answered;
-    char *info_json; /* owned; NULL: no such application */
 };
 
 static uint64_t now_ms(void)
@@ -59,8 +52,7 @@ static void call_free(struct host *h, struct call *c)
     free(c);
 }
 
-/* --- making a call -----------------------------------------------------------------------------
- */
+/* Making a call. */
 
 /* Copies what the fields point to into one block. */
 static char *copy_fields(struct msg_call *m)
@@ -156,8 +148,7 @@ int64_t host_call(struct host *h, const struct msg_call *call)
     return id;
 }
 
-/* --- its end -----------------------------------------------------------------------------------
- */
+/* Its end. */
 
 static void fail(struct host *h, struct call *c, enum error_kind kind, const char *text)
 {
@@ -187,8 +178,7 @@ void host_cancel(struct host *h, uint64_t id)
     (void) pthread_mutex_unlock(&h->lock);
 }
 
-/* --- what the router sends ---------------------------------------------------------------------
- */
+/* What the router sends. */
 
 static int take_started(struct host *h, struct call *c)
 {
@@ -315,29 +305,12 @@ static int take_credit(struct host *h, struct call *c, const struct frame *f)
     return 0;
 }
 
-static int take_lookup(struct host *h, const struct frame *f)
-{
-    struct map_node *n = map_get_u64(&h->lookups, f->stream);
-    struct lookup *l = n ? MAP_ENTRY(n, struct lookup, node) : NULL;
-    struct msg_lookup_result m;
-
-    if (msg_lookup_result_get(f, &m) < 0) {
-        return -EPROTO;
-    }
-    if (l && !l->is_answered) {
-        l->is_answered = true;
-        l->info_json = m.found ? mem_strndup(m.info_json.data, m.info_json.size) : NULL;
-        (void) pthread_cond_broadcast(&h->changed);
-    }
-    return 0;
-}
-
 int host_call_message(struct host *h, const struct frame *f)
 {
     struct call *c = find(h, f->stream);
 
     if (f->type == MSG_LOOKUP_RESULT) {
-        return take_lookup(h, f);
+        return host_lookup_message(h, f);
     }
     if (!c) {
         return 0;
@@ -360,31 +333,7 @@ void host_call_read(struct host *h, uint64_t id, size_t size)
     }
 }
 
-void host_read(struct host *h, uint64_t id, size_t size)
-{
-    (void) pthread_mutex_lock(&h->lock);
-    if (!h->is_dead) {
-        size_t had = buf_size(&router_of(h)->out);
-
-        if (id & 1) {
-            host_call_read(h, id, size);
-        } else {
-            host_request_read(h, id, size);
-        }
-        if (buf_size(&router_of(h)->out) > had) {
-            host_kick_answer(h);
-        }
-    }
-    (void) pthread_mutex_unlock(&h->lock);
-}
-
-/* --- the link ----------------------------------------------------------------------------------
- */
-
-static void ask(struct host *h, struct lookup *l)
-{
-    msg_lookup_put(router_out(h), 0, l->node.number, &(struct msg_lookup){.app = l->app});
-}
+/* The link. */
 
 void host_calls_link_open(struct host *h)
 {
@@ -395,11 +344,6 @@ void host_calls_link_open(struct host *h)
         inflow_init(&c->in);
         c->is_sent = false;
         send_call(h, c);
-    }
-    for (struct map_node *n = map_next(&h->lookups, NULL); n; n = map_next(&h->lookups, n)) {
-        if (!MAP_ENTRY(n, struct lookup, node)->is_answered) {
-            ask(h, MAP_ENTRY(n, struct lookup, node));
-        }
     }
 }
 
@@ -439,85 +383,4 @@ void host_calls_free(struct host *h)
         call_free(h, MAP_ENTRY(n, struct call, node));
     }
     map_deinit(&h->calls);
-    map_deinit(&h->lookups);
-}
-
-/* --- questions ---------------------------------------------------------------------------------
- */
-
-static struct lookup *lookup_new(struct host *h, struct span app)
-{
-    struct lookup *l = mem_new(struct lookup);
-
-    l->app = (struct span){mem_strndup(app.data, app.size), app.size};
-    map_put_u64(&h->lookups, h->last_id, &l->node);
-    h->last_id += 2;
-    if (router_of(h)->is_open) {
-        ask(h, l);
-        host_kick(h);
-    }
-    return l;
-}
-
-static void lookup_free(struct host *h, struct lookup *l)
-{
-    map_remove(&h->lookups, &l->node);
-    free((char *) (uintptr_t) l->app.data);
-    free(l->info_json);
-    free(l);
-}
-
-int host_lookup(struct host *h, struct span app, uint64_t timeout_ms, uint64_t *id, char **ret_json)
-{
-    struct timespec until = host_deadline(timeout_ms);
-    struct lookup *l;
-    int r = -EAGAIN;
-
-    (void) pthread_mutex_lock(&h->lock);
-    if (h->is_dead || app.size > HOST_TEXT_MAX) {
-        (void) pthread_mutex_unlock(&h->lock);
-        return -EPIPE;
-    }
-    l = *id ? MAP_ENTRY(map_get_u64(&h->lookups, *id), struct lookup, node) : lookup_new(h, app);
-    *id = l->node.number;
-    while (!l->is_answered && !h->stopping && host_wait_change(h, &until)) {
-    }
-    if (l->is_answered || h->stopping) {
-        r = l->is_answered ? 0 : -EPIPE;
-        if (r == 0) {
-            *ret_json = TAKE_PTR(l->info_json);
-        }
-        lookup_free(h, l);
-        *id = 0;
-    }
-    (void) pthread_mutex_unlock(&h->lock);
-    return r;
-}
-
-void host_lookup_end(struct host *h, uint64_t id)
-{
-    struct map_node *n;
-
-    (void) pthread_mutex_lock(&h->lock);
-    n = h->is_dead ? NULL : map_get_u64(&h->lookups, id);
-    if (n) {
-        lookup_free(h, MAP_ENTRY(n, struct lookup, node));
-    }
-    (void) pthread_mutex_unlock(&h->lock);
-}
-
-int host_control(struct host *h, struct span name, struct span body_json)
-{
-    struct link *l = &h->links[LINK_NODE];
-
-    if (name.size > HOST_TEXT_MAX || body_json.size > FRAME_MAX - HOST_TEXT_MAX - 64) {
-        return -EMSGSIZE;
-    }
-    (void) pthread_mutex_lock(&h->lock);
-    if (!h->is_dead && l->is_open) {
-        msg_control_put(&l->out, 0, 0, &(struct msg_control){.name = name, .body_json = body_json});
-        host_kick(h);
-    }
-    (void) pthread_mutex_unlock(&h->lock);
-    return 0;
 }

@@ -19,8 +19,7 @@ static void put_link_event(struct link *l)
     host_event_put(l->host, e);
 }
 
-/* --- what the channel tells --------------------------------------------------------------------
- */
+/* What the channel tells. */
 
 static int on_hello(struct channel *ch, const struct msg_hello *hello)
 {
@@ -97,8 +96,7 @@ static const struct channel_events channel_events = {
     .on_close = on_close,
 };
 
-/* --- dialling ----------------------------------------------------------------------------------
- */
+/* Dialling. */
 
 /* The user's object with what runs here added for the router. */
 static char *hello_info(const struct link *l)
@@ -140,6 +138,7 @@ static void dial(struct link *l)
     l->is_open = true;
     if (is_router(l)) {
         host_calls_link_open(h);
+        host_lookups_link_open(h);
     }
 }
 
@@ -152,8 +151,7 @@ static void on_retry(struct timer *t)
     (void) pthread_mutex_unlock(&l->host->lock);
 }
 
-/* --- what host.c asks for ----------------------------------------------------------------------
- */
+/* What host.c asks for. */
 
 void host_link_init(struct link *l, struct host *h, const char *name)
 {
@@ -207,4 +205,20 @@ void host_link_stop(struct link *l)
         channel_deinit(&l->channel);
         l->is_open = false;
     }
+}
+
+int host_control(struct host *h, struct span name, struct span body_json)
+{
+    struct link *l = &h->links[LINK_NODE];
+
+    if (name.size > HOST_TEXT_MAX || body_json.size > FRAME_MAX - HOST_TEXT_MAX - 64) {
+        return -EMSGSIZE;
+    }
+    (void) pthread_mutex_lock(&h->lock);
+    if (!h->is_dead && l->is_open) {
+        msg_control_put(&l->out, 0, 0, &(struct msg_control){.name = name, .body_json = body_json});
+        host_kick(h);
+    }
+    (void) pthread_mutex_unlock(&h->lock);
+    return 0;
 }

@@ -3,7 +3,8 @@
 #define REPLICA_HOST_PRIV_H
 
 /* The insides of the host, shared by host*.c: host.c is the thread and the queue of events,
- * host_links.c the links, host_requests.c what runs here, host_calls.c what was called from here.
+ * host_links.c the links, host_requests.c what runs here, host_calls.c what was called from here,
+ * host_lookups.c what was asked.
  *
  * Locking.  host.lock guards everything in struct host that is not marked "I/O thread".  It is held
  * for moments: to look up a stream, copy bytes, append a frame or an event; never during a system
@@ -116,6 +117,8 @@ void host_call_read(struct host *h, uint64_t id, size_t size);
 /* Appends the ids of what still runs, with commas. */
 void host_requests_print(const struct host *h, struct buf *out);
 
+int host_lookup_message(struct host *h, const struct frame *f) MUST_CHECK;
+void host_lookups_link_open(struct host *h);
 void host_calls_link_open(struct host *h);
 void host_calls_link_down(struct host *h);
 void host_calls_give_up(struct host *h); /* no router for too long */

@@ -77,8 +77,7 @@ void host_request_begin(struct host *h, struct request *r)
     enter(h, r, REQUEST_RUNNING);
 }
 
-/* --- what the router sends ---------------------------------------------------------------------
- */
+/* What the router sends. */
 
 static struct request *request_new(struct host *h, const struct frame *f, enum host_event_type type)
 {
@@ -270,8 +269,7 @@ int host_request_message(struct host *h, const struct frame *f)
     }
 }
 
-/* --- answers -----------------------------------------------------------------------------------
- */
+/* Answers. */
 
 /* Ends what nobody wants: a frame that frees the slot.  A router that went down while it ran heard
  * of it in HELLO, or was told nothing at all. */
@@ -423,8 +421,7 @@ void host_request_read(struct host *h, uint64_t id, size_t size)
     }
 }
 
-/* --- the link ----------------------------------------------------------------------------------
- */
+/* The link. */
 
 /* What came over HTTP is cancelled: its client is gone with the proxy.  A handle call runs on: its
  * caller counts on it only if it hears of its end, which it cannot. */
