@@ -182,12 +182,24 @@ def copy_app(app: Any, cls: type) -> Any:
         return copied
     copied.router = copy.copy(app.router)
     copied.router.routes = routes
+    if getattr(app.router.middleware_stack, "__self__", None) is app.router:
+        copied.router.middleware_stack = copied.router.app
+    _make_state_picklable()
     copied.user_middleware = list(app.user_middleware)
     copied.exception_handlers = dict(app.exception_handlers)
     copied.middleware_stack = None
     if _is_router(app):
         _renew_docs(app, copied)
     return copied
+
+
+def _make_state_picklable() -> None:
+    """Starlette's State looks its attributes up in a dictionary that it does not have yet while it is unpickled."""
+    import copyreg
+
+    from starlette.datastructures import State
+
+    copyreg.pickle(State, lambda state: (State, (state._state,)))
 
 
 def _is_starlette(app: Any) -> bool:
