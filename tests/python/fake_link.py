@@ -131,13 +131,22 @@ class FakeLink:
 class Served:
     """A deployment behind a fake link, on the running loop."""
 
-    def __init__(self, deployment: Any, *args: Any, config: dict | None = None, tmp_path: Any = "/tmp", **kwargs: Any):
+    def __init__(
+        self,
+        deployment: Any,
+        *args: Any,
+        config: dict | None = None,
+        tmp_path: Any = "/tmp",
+        **kwargs: Any,
+    ):
         self.link = FakeLink()
         content = {
             "func_or_class": getattr(deployment, "func_or_class", deployment),
             "init_args": args, "init_kwargs": kwargs,
         }  # fmt: skip
-        self.servable = Servable(content, "app", "D", "replica1", config or {"max_ongoing_requests": 5})
+        self.servable = Servable(
+            content, "app", "D", "replica1", config or {"max_ongoing_requests": 5}
+        )
         log = ReplicaLog(str(tmp_path), "app", "D", "replica1")
         log.access = False
         self.host = Host(self.link, self.servable, log, "/")
@@ -153,7 +162,9 @@ class Served:
         self.host.detach()
         self.link.close()
 
-    async def get(self, path: str = "/", body: bytes = b"", **options: Any) -> tuple[int, dict, bytes]:
+    async def get(
+        self, path: str = "/", body: bytes = b"", **options: Any
+    ) -> tuple[int, dict, bytes]:
         """Status, headers and body of one request."""
         answer = await self.link.answer(self.link.http(path, body, **options))
         if "error" in answer:

@@ -80,4 +80,9 @@ encode(b"x"), encode("x"), encode({"a": [1]})
 import json
 print(json.dumps(sorted({"fastapi", "starlette", "pydantic", "numpy"} & set(sys.modules))))
 """
-    assert json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout) == []
+    assert (
+        json.loads(
+            subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
+        )
+        == []
+    )

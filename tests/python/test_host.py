@@ -200,7 +200,12 @@ def test_cancelling_a_request_cancels_the_calls_it_made():
             call.set_transport(None)
 
     ((target, method, _, meta, word),) = serve(outer, scenario)
-    assert (target, method, meta["request_id"], word) == ("app#Inner", "__call__", "id", "cancelled")
+    assert (target, method, meta["request_id"], word) == (
+        "app#Inner",
+        "__call__",
+        "id",
+        "cancelled",
+    )
 
 
 def test_a_call_answers_its_pickled_result_or_the_exception_with_its_class():
@@ -215,7 +220,9 @@ def test_a_call_answers_its_pickled_result_or_the_exception_with_its_class():
         with pytest.raises(KeyError) as info:
             await served.call("fail")
         assert isinstance(info.value, exceptions.RayTaskError) and "in fail" in str(info.value)
-        with pytest.raises(exceptions.RayServeException, match=r"Available methods: \['add', 'fail'\]"):
+        with pytest.raises(
+            exceptions.RayServeException, match=r"Available methods: \['add', 'fail'\]"
+        ):
             await served.call("nothing")
         return await served.call("add", 1, b=2)
 

@@ -119,7 +119,14 @@ def test_the_class_looks_like_the_users_and_its_methods_are_called_by_handle():
 def test_docs_describe_the_copy_of_the_application_under_its_prefix():
     async def scenario(served):
         document = json.loads((await served.get("/openapi.json", prefix="/p"))[2])
-        assert sorted(document["paths"]) == ["/busy", "/greet/{name}", "/items", "/missing", "/raw", "/wrong"]
+        assert sorted(document["paths"]) == [
+            "/busy",
+            "/greet/{name}",
+            "/items",
+            "/missing",
+            "/raw",
+            "/wrong",
+        ]
         assert document["servers"] == [{"url": "/p"}]
         page = (await served.get("/docs", prefix="/p"))[2]
         assert b"/p/openapi.json" in page
@@ -188,7 +195,9 @@ def test_dependencies_middleware_and_lifespan_state_work():
 
     async def scenario(served):
         assert (await served.get("/"))[0] == 401
-        _, headers, body = await served.get("/", headers=((b"x-key", b"k"), (b"origin", b"http://a")))
+        _, headers, body = await served.get(
+            "/", headers=((b"x-key", b"k"), (b"origin", b"http://a"))
+        )
         assert json.loads(body) == ["user", 7] and headers["access-control-allow-origin"] == "*"
 
     serve(View, scenario)
@@ -226,7 +235,10 @@ def test_a_plain_application_and_a_builder_are_served():
         return app
 
     assert serve(ingress(starlette)(), lambda served: served.get("/", prefix="/x"))[2] == b"home /x"
-    assert serve(ingress(build)(type("Empty", (), {})), lambda served: served.get("/built"))[2] == b'"built"'
+    assert (
+        serve(ingress(build)(type("Empty", (), {})), lambda served: served.get("/built"))[2]
+        == b'"built"'
+    )
 
 
 def test_ingress_survives_cloudpickle_by_value():
@@ -257,7 +269,10 @@ class View(Base):
     sys.modules["forward"] = module
     exec(source, module.__dict__)  # noqa: S102
     del namespace
-    assert serve(module.View, lambda served: served.get("/2", b"abc", method="POST"))[2] == b"[3.0,3.0]"
+    assert (
+        serve(module.View, lambda served: served.get("/2", b"abc", method="POST"))[2]
+        == b"[3.0,3.0]"
+    )
 
 
 def test_wrong_uses_are_refused():
