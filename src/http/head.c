@@ -30,7 +30,26 @@ static bool is_target(char c)
 /* RFC 3986 §3.2 without user information, which must not be in a Host field. */
 static bool is_authority(char c)
 {
-    return is_target(c) && strchr("/?@\\<>\"{}^`|", c) == NULL;
+    switch (c) {
+    case 'a' ... 'z':
+    case 'A' ... 'Z':
+    case '0' ... '9':
+    case '-':
+    case '.':
+    case '_':
+    case '~':
+    case '%':
+    case '!':
+    case '$':
+    case '&':
+    case '\'' ... ',': /* ' ( ) * + , */
+    case ';':
+    case '=':
+    case ':':
+    case '[':
+    case ']': return true;
+    default: return false;
+    }
 }
 
 size_t head_find_end(struct span bytes, size_t *scan)

@@ -16,13 +16,13 @@ static char text[8192];
 static enum head_verdict parse(const char *bytes)
 {
     assert_true(strlen(bytes) < sizeof(text));
-    memcpy(text, bytes, strlen(bytes));
+    memcpy(text, bytes, strlen(bytes) + 1);
     return head_parse_request(&h, text, strlen(bytes), 100);
 }
 
 static enum head_verdict parse_response(const char *bytes)
 {
-    memcpy(text, bytes, strlen(bytes));
+    memcpy(text, bytes, strlen(bytes) + 1);
     return head_parse_response(&h, text, strlen(bytes));
 }
 

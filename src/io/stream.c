@@ -95,10 +95,12 @@ static void broken(struct stream *s, int error)
 static void update_watch(struct stream *s)
 {
     bool full = !s->closing && buf_size(&s->in) >= s->in_max;
+    /* Output that leaves at the end of this turn needs no waiting for, and no system call. */
+    bool stuck = buf_size(&s->out) > 0 && !list_linked(&s->flush.link);
 
     if (!s->closed) {
         io_watch_set(&s->watch, (s->paused || full ? 0u : (unsigned) IO_READ) |
-                                    (buf_size(&s->out) > 0 ? (unsigned) IO_WRITE : 0u));
+                                    (stuck ? (unsigned) IO_WRITE : 0u));
     }
 }
 
