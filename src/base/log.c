@@ -67,7 +67,12 @@ void log_write(enum log_level level, const char *message, const char *fields, ..
         size = MIN(size + (size_t) MAX(n, 0), sizeof(line) - 2);
     }
     line[size++] = '\n';
-    if (write(STDERR_FILENO, line, size) < 0) {
+    log_put((struct span){line, size});
+}
+
+void log_put(struct span lines)
+{
+    if (lines.size > 0 && write(STDERR_FILENO, lines.data, lines.size) < 0) {
         sink.n_dropped++;
     }
 }

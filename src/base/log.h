@@ -30,6 +30,9 @@ void log_set_level(enum log_level least);
 
 void log_write(enum log_level level, const char *message, const char *fields, ...) PRINTF(3, 4);
 
+/* Lines that the caller has laid out itself, with their newlines. */
+void log_put(struct span lines);
+
 #define log_debug(message, ...) log_write(LOG_LEVEL_DEBUG, message, " " __VA_ARGS__)
 #define log_info(message, ...)  log_write(LOG_LEVEL_INFO, message, " " __VA_ARGS__)
 #define log_warn(message, ...)  log_write(LOG_LEVEL_WARN, message, " " __VA_ARGS__)

@@ -60,6 +60,7 @@ static void start(struct supervised *s)
     row_add(&argv, "%s", s->row->name);
     row_add(&argv, "--session-dir=%s", n->options.session_dir);
     row_add(&argv, "--node-id=%s", n->options.node_id);
+    row_add(&argv, "--node-ip=%s", n->options.node_ip);
     s->started_ms = loop_now_ms(n->loop);
     process_start(&s->process,
                   &(struct process_command){.argv = buf_span(&argv), .fds = s->row->fds});

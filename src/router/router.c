@@ -154,6 +154,11 @@ struct span router_deployment_id(const struct router_deployment *d)
     return d->node.key;
 }
 
+int router_deployment_max_queued(const struct router_deployment *d)
+{
+    return d->limits.max_queued_requests;
+}
+
 size_t router_deployment_queued(const struct router_deployment *d)
 {
     return d->n_queued;
@@ -293,6 +298,14 @@ void router_replica_lost(struct router *router, struct router_replica *replica)
     if (d) {
         pump(router, d);
     }
+}
+
+struct router_replica *router_replica_next(const struct router_deployment *d,
+                                           const struct router_replica *replica)
+{
+    struct list *next = replica ? replica->of_deployment.next : d->replicas.next;
+
+    return next == &d->replicas ? NULL : LIST_ENTRY(next, struct router_replica, of_deployment);
 }
 
 void *router_replica_user(const struct router_replica *replica)

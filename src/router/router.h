@@ -106,6 +106,7 @@ void router_deployment_remove(struct router *router, struct router_deployment *d
 struct router_deployment *router_deployment_next(const struct router *router,
                                                  const struct router_deployment *d);
 struct span router_deployment_id(const struct router_deployment *d);
+int router_deployment_max_queued(const struct router_deployment *d);
 size_t router_deployment_queued(const struct router_deployment *d);
 size_t router_deployment_ongoing(const struct router_deployment *d);
 size_t router_deployment_replicas(const struct router_deployment *d); /* listed ones */
@@ -124,6 +125,9 @@ struct router_replica *router_replica_connect(struct router *router, struct span
 void router_replica_release(struct router *router, struct router_replica *replica);
 /* The link broke: the process is gone, or will connect again. */
 void router_replica_lost(struct router *router, struct router_replica *replica);
+/* The next listed replica of 'd' after 'replica'; NULL starts and ends. */
+struct router_replica *router_replica_next(const struct router_deployment *d,
+                                           const struct router_replica *replica);
 void *router_replica_user(const struct router_replica *replica);
 struct span router_replica_id(const struct router_replica *replica);
 
