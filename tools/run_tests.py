@@ -51,6 +51,7 @@ LANES = [
     [
         Step("build", "tools/meson.sh build/release -Dbuildtype=release && tools/install.sh build/release"),
         Step("unit", meson_tests("build/release"), counts="meson", folder="build/release", needs="build"),
+        Step("ext", pytest("tests/ext", "ext"), counts="pytest", needs="build"),
         Step("python", pytest("python/tests", "python"), counts="pytest", needs="python/tests"),
         Step("smoke", pytest("tests/e2e", "smoke", "-m smoke"), counts="pytest", needs="build"),
         Step(
