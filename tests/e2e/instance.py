@@ -42,7 +42,7 @@ def free_ports(n: int) -> list[int]:
     """Ports that nobody listens on, below the range from which the kernel gives out client ports."""
     found: list[int] = []
     while len(found) < n:
-        port = random.randrange(12000, 30000)
+        port = random.randrange(20000, 30000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)

@@ -9,14 +9,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from ray import serve
 
-events: list[str] = []
-
 
 @asynccontextmanager
 async def lifespan(app: FastAPI):
-    events.append("up")
+    app.state.is_up = True
     yield
-    events.append("down")
 
 
 fastapi = FastAPI(lifespan=lifespan)
@@ -43,8 +40,8 @@ class Shop:
         self.items: dict[int, Item] = {}
 
     @fastapi.get("/")
-    async def root(self) -> dict:
-        return {"events": events, "n": len(self.items)}
+    async def root(self, request: Request) -> dict:
+        return {"is_up": request.app.state.is_up, "n": len(self.items)}
 
     @fastapi.post("/items/{number}", status_code=201)
     def put(self, number: int, item: Item) -> Item:
