@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The real proxy in a child process; this process plays controller, node, replica, driver and HTTP client with
- * blocking sockets. */
+/* The real proxy in a child process; this process plays controller, node, replica, driver and HTTP
+ * client with blocking sockets. */
 
 #include "proxy/main.h"
 
-#include <jansson.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,11 +148,12 @@ static void snapshot(const char *http, const char *deployment)
 {
     char text[1024];
 
-    (void) snprintf(text, sizeof(text),
-                    "{\"http\": {%s}, \"applications\": [{\"name\": \"a\", \"route_prefix\": \"/a\", "
-                    "\"ingress\": \"D\", \"deployments\": [\"D\"]}], \"deployments\": [{\"id\": \"a#D\", "
-                    "\"max_ongoing_requests\": 2, %s}]}",
-                    http, deployment);
+    (void) snprintf(
+        text, sizeof(text),
+        "{\"http\": {%s}, \"applications\": [{\"name\": \"a\", \"route_prefix\": \"/a\", "
+        "\"ingress\": \"D\", \"deployments\": [\"D\"]}], \"deployments\": [{\"id\": \"a#D\", "
+        "\"max_ongoing_requests\": 2, %s}]}",
+        http, deployment);
     SEND(&controller, snapshot, 0, 0, .version = 1, .snapshot_json = span_of(text));
     expect(&controller, MSG_SNAPSHOT_ACK);
 }
@@ -199,7 +201,7 @@ static void http_expect_end(int fd, const char *text)
     (void) close(fd);
 }
 
-#define GET(path) "GET " path " HTTP/1.1\r\nhost: x\r\n\r\n"
+#define GET(path)        "GET " path " HTTP/1.1\r\nhost: x\r\n\r\n"
 #define GET_ID(path, id) "GET " path " HTTP/1.1\r\nhost: x\r\nx-request-id: " id "\r\n\r\n"
 
 static void give_listener(void)
