@@ -44,7 +44,7 @@ def meson_tests(folder: str, suites: str = "--suite unit --suite fuzz") -> str:
 
 
 def pytest(paths: str, name: str, more: str = "") -> str:
-    return f"{PYTHON} -m pytest {paths} {more} --junitxml build/logs/{name}.xml"
+    return f"{PYTHON} -m pytest {paths} {more} -q --tb=short --junitxml build/logs/{name}.xml"
 
 
 LANES = [
@@ -52,7 +52,7 @@ LANES = [
         Step("build", "tools/meson.sh build/release -Dbuildtype=release && tools/install.sh build/release"),
         Step("unit", meson_tests("build/release"), counts="meson", folder="build/release", needs="build"),
         Step("ext", pytest("tests/ext", "ext"), counts="pytest", needs="build"),
-        Step("python", pytest("python/tests", "python"), counts="pytest", needs="python/tests"),
+        Step("python", pytest("tests/python", "python"), counts="pytest", needs="build"),
         Step("smoke", pytest("tests/e2e", "smoke", "-m smoke"), counts="pytest", needs="build"),
         Step(
             "e2e", pytest("tests/e2e", "e2e", "-m 'not smoke'"), fast=False, counts="pytest", needs="build",

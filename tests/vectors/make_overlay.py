@@ -21,14 +21,21 @@ from ray.serve.schema import ServeApplicationSchema, _deployment_info_to_schema
 ray.get_runtime_context = lambda: mock.MagicMock(get_job_id=lambda: "01000000")
 
 BUNDLES = [{"CPU": 1}, {"CPU": 2, "GPU": 1}]
-FULL_ACTOR = {"num_cpus": 2, "num_gpus": 0.5, "memory": 1000, "resources": {"a": 1, "b": 0.25},
-              "accelerator_type": "T4", "runtime_env": {"env_vars": {"A": "1"}}}
+FULL_ACTOR = {
+    "num_cpus": 2,
+    "num_gpus": 0.5,
+    "memory": 1000,
+    "resources": {"a": 1, "b": 0.25},
+    "accelerator_type": "T4",
+    "runtime_env": {"env_vars": {"A": "1"}},
+}
 
 
 def deployments_of(code):
     """A bound application in which the first deployment calls the others."""
     nodes = []
     for c in code:
+
         class Model:
             def __init__(self, *others):
                 pass
@@ -42,15 +49,24 @@ def deployments_of(code):
 
 def overlay(code, config):
     parsed = ServeApplicationSchema.parse_obj(config)
-    built = build_app(deployments_of(code), name=parsed.name, route_prefix="/",
-                      default_runtime_env=parsed.runtime_env, logging_config=None,
-                      make_deployment_handle=lambda *a: None)
+    built = build_app(
+        deployments_of(code),
+        name=parsed.name,
+        route_prefix="/",
+        default_runtime_env=parsed.runtime_env,
+        logging_config=None,
+        make_deployment_handle=lambda *a: None,
+    )
     infos = {}
     for d in built.deployments:
-        args = get_deploy_args(name=d.name, replica_config=d._replica_config,
-                               ingress=d.name == built.ingress_deployment_name,
-                               deployment_config=d._deployment_config, version="v",
-                               route_prefix="/")
+        args = get_deploy_args(
+            name=d.name,
+            replica_config=d._replica_config,
+            ingress=d.name == built.ingress_deployment_name,
+            deployment_config=d._deployment_config,
+            version="v",
+            route_prefix="/",
+        )
         infos[d.name] = deploy_args_to_deployment_info(**args, app_name=parsed.name)
     out = {}
     for name, info in override_deployment_info(infos, parsed).items():
@@ -69,35 +85,68 @@ AUTO = {"min_replicas": 2, "max_replicas": 5, "upscale_delay_s": 7}
 
 
 def cases():
-    options = [{}, {"num_replicas": 3}, {"num_replicas": "auto"}, {"autoscaling_config": AUTO},
-               {"num_replicas": "auto", "autoscaling_config": AUTO}, {"max_ongoing_requests": 7},
-               {"autoscaling_config": {"upscale_delay_s": 7}}, {"num_replicas": "auto", "autoscaling_config": {"upscale_delay_s": 7}}]
-    configs = [None, {}, {"num_replicas": 4}, {"num_replicas": "auto"}, {"num_replicas": None},
-               {"autoscaling_config": None}, {"autoscaling_config": {}},
-               {"autoscaling_config": {"max_replicas": 9}},
-               {"num_replicas": "auto", "autoscaling_config": {"max_replicas": 9}},
-               {"num_replicas": "auto", "autoscaling_config": None},
-               {"num_replicas": 4, "autoscaling_config": None},
-               {"num_replicas": None, "autoscaling_config": {"min_replicas": 0, "initial_replicas": 1}},
-               {"max_ongoing_requests": 11}]
+    options = [
+        {},
+        {"num_replicas": 3},
+        {"num_replicas": "auto"},
+        {"autoscaling_config": AUTO},
+        {"num_replicas": "auto", "autoscaling_config": AUTO},
+        {"max_ongoing_requests": 7},
+        {"autoscaling_config": {"upscale_delay_s": 7}},
+        {"num_replicas": "auto", "autoscaling_config": {"upscale_delay_s": 7}},
+    ]
+    configs = [
+        None,
+        {},
+        {"num_replicas": 4},
+        {"num_replicas": "auto"},
+        {"num_replicas": None},
+        {"autoscaling_config": None},
+        {"autoscaling_config": {}},
+        {"autoscaling_config": {"max_replicas": 9}},
+        {"num_replicas": "auto", "autoscaling_config": {"max_replicas": 9}},
+        {"num_replicas": "auto", "autoscaling_config": None},
+        {"num_replicas": 4, "autoscaling_config": None},
+        {"num_replicas": None, "autoscaling_config": {"min_replicas": 0, "initial_replicas": 1}},
+        {"max_ongoing_requests": 11},
+    ]
     for o in options:
         for c in configs:
             yield one(o, c)
     # Bad and unusual inner values.
-    for a in [{"min_replicas": 3}, {"min_replicas": -1, "max_replicas": 0}, {"max_replicas": "5"},
-              {"min_replicas": 2, "max_replicas": 5, "initial_replicas": 1},
-              {"min_replicas": 2, "max_replicas": 5, "initial_replicas": 6},
-              {"target_ongoing_requests": None}, {"target_ongoing_requests": 0.5},
-              {"aggregation_function": "MAX"}, {"aggregation_function": "x"}, {"bogus": 1},
-              {"policy": {"policy_function": "ray.serve.autoscaling_policy:default_autoscaling_policy"}},
-              {"policy": {}}, {"policy": None}, {"smoothing_factor": 2}, {"upscale_smoothing_factor": 0.5},
-              {"downscaling_factor": 0.1, "downscale_smoothing_factor": 3}, {"metrics_interval_s": 1},
-              {"look_back_period_s": 0}, {"downscale_to_zero_delay_s": 5}, {"downscale_delay_s": -1}]:
+    for a in [
+        {"min_replicas": 3},
+        {"min_replicas": -1, "max_replicas": 0},
+        {"max_replicas": "5"},
+        {"min_replicas": 2, "max_replicas": 5, "initial_replicas": 1},
+        {"min_replicas": 2, "max_replicas": 5, "initial_replicas": 6},
+        {"target_ongoing_requests": None},
+        {"target_ongoing_requests": 0.5},
+        {"aggregation_function": "MAX"},
+        {"aggregation_function": "x"},
+        {"bogus": 1},
+        {"policy": {"policy_function": "ray.serve.autoscaling_policy:default_autoscaling_policy"}},
+        {"policy": {}},
+        {"policy": None},
+        {"smoothing_factor": 2},
+        {"upscale_smoothing_factor": 0.5},
+        {"downscaling_factor": 0.1, "downscale_smoothing_factor": 3},
+        {"metrics_interval_s": 1},
+        {"look_back_period_s": 0},
+        {"downscale_to_zero_delay_s": 5},
+        {"downscale_delay_s": -1},
+    ]:
         yield one({}, {"autoscaling_config": a})
     # Every simple field, in code and in the configuration.
-    simple = {"max_ongoing_requests": [3, 4], "max_queued_requests": [7, 8], "user_config": [{"a": 1}, {"b": [1, 2.5]}],
-              "graceful_shutdown_wait_loop_s": [1, 2.5], "graceful_shutdown_timeout_s": [0, 3.5],
-              "health_check_period_s": [5, 6.5], "health_check_timeout_s": [8, 9.5]}
+    simple = {
+        "max_ongoing_requests": [3, 4],
+        "max_queued_requests": [7, 8],
+        "user_config": [{"a": 1}, {"b": [1, 2.5]}],
+        "graceful_shutdown_wait_loop_s": [1, 2.5],
+        "graceful_shutdown_timeout_s": [0, 3.5],
+        "health_check_period_s": [5, 6.5],
+        "health_check_timeout_s": [8, 9.5],
+    }
     for field, (code, config) in simple.items():
         yield one({field: code})
         yield one({field: code}, {})
@@ -105,20 +154,47 @@ def cases():
         yield one({field: code}, {field: config})
     yield one({"user_config": {"a": 1}}, {"user_config": None})
     # Resources.
-    for code in [{}, {"num_cpus": 0}, {"num_gpus": 1}, FULL_ACTOR, {"runtime_env": {"env_vars": {"A": "1"}}},
-                 {"num_cpus": 0.0001}, {"memory": 0}, {"resources": {"a": 0}}]:
-        for config in [None, {}, {"ray_actor_options": {}}, {"ray_actor_options": {"num_cpus": 0}},
-                       {"ray_actor_options": {"num_cpus": None, "num_gpus": 2}}, {"ray_actor_options": FULL_ACTOR},
-                       {"ray_actor_options": {"memory": None, "accelerator_type": None}}]:
+    for code in [
+        {},
+        {"num_cpus": 0},
+        {"num_gpus": 1},
+        FULL_ACTOR,
+        {"runtime_env": {"env_vars": {"A": "1"}}},
+        {"num_cpus": 0.0001},
+        {"memory": 0},
+        {"resources": {"a": 0}},
+    ]:
+        for config in [
+            None,
+            {},
+            {"ray_actor_options": {}},
+            {"ray_actor_options": {"num_cpus": 0}},
+            {"ray_actor_options": {"num_cpus": None, "num_gpus": 2}},
+            {"ray_actor_options": FULL_ACTOR},
+            {"ray_actor_options": {"memory": None, "accelerator_type": None}},
+        ]:
             yield one({"ray_actor_options": code}, config)
     # Environments.
-    for app_env in [{}, {"env_vars": {"P": "app", "A": "app"}}, {"working_dir": "https://h/a.zip", "pip": ["x"]}]:
+    for app_env in [
+        {},
+        {"env_vars": {"P": "app", "A": "app"}},
+        {"working_dir": "https://h/a.zip", "pip": ["x"]},
+    ]:
         for code_env in [None, {}, {"env_vars": {"A": "code"}}, {"pip": ["y"]}]:
-            for env in [None, {}, {"env_vars": {"A": "config", "Q": "1"}}, {"working_dir": "https://h/b.zip"}]:
+            for env in [
+                None,
+                {},
+                {"env_vars": {"A": "config", "Q": "1"}},
+                {"working_dir": "https://h/b.zip"},
+            ]:
                 o = {} if code_env is None else {"ray_actor_options": {"runtime_env": code_env}}
                 c = None if env is None else {"ray_actor_options": {"runtime_env": env}}
                 yield one(o, c, runtime_env=app_env)
-        yield one({"ray_actor_options": {"runtime_env": {"env_vars": {"A": "code"}}}}, {}, runtime_env=app_env)
+        yield one(
+            {"ray_actor_options": {"runtime_env": {"env_vars": {"A": "code"}}}},
+            {},
+            runtime_env=app_env,
+        )
         yield one({}, {"ray_actor_options": {"num_gpus": 1}}, runtime_env=app_env)
     # Placement groups.
     yield one({"placement_group_bundles": BUNDLES})
@@ -132,8 +208,13 @@ def cases():
     yield one({}, {"placement_group_bundles": [{"CPU": 0}]})
     yield one({}, {"placement_group_bundles": [{"CPU": 0.5}]})
     yield one({}, {"placement_group_bundles": [{"CPU": 1}], "ray_actor_options": {"num_gpus": 1}})
-    yield one({}, {"placement_group_bundles": [{"GPU": 1}, {"CPU": 5}], "ray_actor_options": {"num_cpus": 0}})
-    yield one({}, {"placement_group_bundles": [{"CPU": 1}], "ray_actor_options": {"resources": {"a": 1}}})
+    yield one(
+        {},
+        {"placement_group_bundles": [{"GPU": 1}, {"CPU": 5}], "ray_actor_options": {"num_cpus": 0}},
+    )
+    yield one(
+        {}, {"placement_group_bundles": [{"CPU": 1}], "ray_actor_options": {"resources": {"a": 1}}}
+    )
     yield one({}, {"placement_group_bundles": [{"CPU": 1}], "ray_actor_options": {"memory": 5}})
     for n in [1, 100, 0, 101, -3]:
         yield one({}, {"max_replicas_per_node": n})
@@ -141,7 +222,15 @@ def cases():
     yield one({"placement_group_bundles": BUNDLES}, {"max_replicas_per_node": 2})
     # Request routers.
     yield one({}, {"request_router_config": {}})
-    yield one({}, {"request_router_config": {"request_routing_stats_period_s": 5, "request_router_kwargs": {"a": 1}}})
+    yield one(
+        {},
+        {
+            "request_router_config": {
+                "request_routing_stats_period_s": 5,
+                "request_router_kwargs": {"a": 1},
+            }
+        },
+    )
     yield one({}, {"request_router_config": {"request_routing_stats_period_s": 0}})
     yield one({}, {"request_router_config": {"request_router_kwargs": 5}})
     # Several deployments.
@@ -150,7 +239,16 @@ def cases():
     yield code, {"import_path": "m:a", "deployments": [{"name": "B", "num_replicas": 3}]}
     yield code, {"import_path": "m:a", "deployments": [{"name": "X"}]}
     yield code, {"import_path": "m:a", "deployments": [{"name": "B"}, {"name": "it's"}]}
-    yield code, {"import_path": "m:a", "deployments": [{"name": "B", "num_replicas": 3}, {"name": "B", "max_ongoing_requests": 9}]}
+    yield (
+        code,
+        {
+            "import_path": "m:a",
+            "deployments": [
+                {"name": "B", "num_replicas": 3},
+                {"name": "B", "max_ongoing_requests": 9},
+            ],
+        },
+    )
     yield code, {"import_path": "m:a", "route_prefix": "x"}
     yield code, {"import_path": "m:a", "route_prefix": "/x"}
     yield code, {"import_path": "m:a", "route_prefix": "/x/"}
