@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server itself: its listeners, its clock, its end. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -190,6 +191,9 @@ void http_server_listen(struct http_server *server, int fd)
     struct listener *l = mem_new(struct listener);
 
     ASSERT(!server->stopping);
+    /* It may come from another process; a blocking one would stop the loop when a client gives up.
+     */
+    ASSERT(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
     l->server = server;
     list_push_back(&server->listeners, &l->link);
     io_watch_start(&l->watch, server->loop, fd, server->accept_paused ? 0 : (unsigned) IO_READ,

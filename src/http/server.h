@@ -116,7 +116,7 @@ void http_request_read(struct http_request *req, size_t size);
 
 /* Whole.  content-length, date and server are added; transfer-encoding in 'headers' is ignored;
  * "connection: close" is honoured.  What may have no body (HEAD, 204, 304) gets none.  A header
- * that is not legal HTTP makes the answer a 500.  'status' is 200 or more. */
+ * that is not legal HTTP, or a status that is not final, makes the answer a 500. */
 void http_reply(struct http_request *req, int status, const struct http_header *headers,
                 size_t n_headers, struct span body);
 

@@ -7,7 +7,8 @@
 #include "http/server_priv.h"
 
 enum {
-    DRAIN_MAX = 128 * 1024, /* of a body that nobody wants, to keep a connection */
+    UNSENT_MAX = 256 * 1024, /* of answers, then the next request waits */
+    DRAIN_MAX = 128 * 1024,  /* of a body that nobody wants, to keep a connection */
 };
 
 static void on_read(struct stream *s);
@@ -242,8 +243,8 @@ static bool run_head(struct conn *c)
     while (c->scan == 0 && buf_size(in) >= 2 && memcmp(buf_bytes(in), "\r\n", 2) == 0) {
         buf_consume(in, 2);
     }
-    if (buf_size(in) == 0) {
-        return false;
+    if (buf_size(in) == 0 || stream_pending(&c->stream) > UNSENT_MAX) {
+        return false; /* on_drain goes on */
     }
     size = head_find_end(buf_span(in), &c->scan);
     if (size == 0 && buf_size(in) < max) {
@@ -407,7 +408,11 @@ static void on_drain(struct stream *s)
 {
     struct conn *c = CONTAINER_OF(s, struct conn, stream);
 
-    if (c->state == CONN_OPEN && c->req->begun && c->server->handler->on_drain) {
+    if (c->state != CONN_OPEN) {
+        if (buf_size(&s->in) > 0) {
+            conn_kick(c); /* requests that waited for a reader of their answers */
+        }
+    } else if (c->req->begun && c->server->handler->on_drain) {
         c->server->handler->on_drain(c->req);
     }
 }

@@ -50,6 +50,51 @@ static void pipelined_requests_are_answered_in_order(void **state)
     (void) close(fd);
 }
 
+static size_t receive(int fd)
+{
+    static char bytes[65536];
+    ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+    loop_turn(loop, n > 0 ? 0 : 1);
+    return n > 0 ? (size_t) n : 0;
+}
+
+static void who_pipelines_without_reading_is_not_served_on(void **state)
+{
+    static const char bytes[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    enum { SIZE = sizeof(bytes) - 1, MANY = 300000 };
+    int fd = dial();
+    int small = 65536;
+    size_t answer_size = 0;
+    size_t received = 0;
+    size_t sent = 0;
+    int stuck = 0;
+
+    (void) state;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    say(fd, bytes);
+    while (answer_size == 0) {
+        answer_size = receive(fd);
+    }
+    while (stuck < 20 && sent < (size_t) MANY * SIZE) {
+        ssize_t n = send(fd, bytes + sent % SIZE, SIZE - sent % SIZE, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        stuck = n > 0 ? 0 : stuck + 1;
+        sent += n > 0 ? (size_t) n : 0;
+        if (n <= 0) {
+            turns(1);
+        }
+    }
+    assert_in_range(sent, 1, (size_t) MANY * SIZE - 1);
+    assert_true(buf_size(&events) / sizeof("request GET /hello") < sent / SIZE); /* some wait */
+    while (received < sent / SIZE * answer_size) {
+        received += receive(fd);
+    }
+    assert_int_equal(received, sent / SIZE * answer_size);
+    (void) close(fd);
+}
+
 /* Bodies. */
 
 static void a_body_comes_only_as_far_as_it_is_allowed(void **state)
@@ -302,6 +347,7 @@ int main(void)
         TEST(one_connection_serves_many_requests),
         TEST(a_head_may_come_byte_by_byte),
         TEST(pipelined_requests_are_answered_in_order),
+        TEST(who_pipelines_without_reading_is_not_served_on),
         TEST(a_body_comes_only_as_far_as_it_is_allowed),
         TEST(chunks_come_as_they_were_cut_and_say_where_the_end_is),
         TEST(an_upload_that_nobody_reads_stops),

@@ -136,6 +136,12 @@ static struct reply new_reply(struct http_request *req, int status)
     };
 }
 
+/* Handlers pass on what user code said, so a status that is none must not hurt us. */
+static bool is_final(int status)
+{
+    return status >= 200 && status <= 999;
+}
+
 static void begin(struct http_request *req, const struct reply *r)
 {
     req->begun = true;
@@ -150,12 +156,11 @@ void http_reply(struct http_request *req, int status, const struct http_header *
     struct reply r = new_reply(req, status);
     struct buf *out = stream_out(&req->conn->stream);
 
-    ASSERT(status >= 200);
     r.fields = headers;
     r.n_fields = n_headers;
     r.has_length = true;
     r.length = body.size;
-    if (!reply_put_head(out, &r)) {
+    if (!is_final(status) || !reply_put_head(out, &r)) {
         http_reply(req, 500, plain_text, ARRAY_LEN(plain_text), SPAN("Internal Server Error"));
         return;
     }
@@ -180,10 +185,9 @@ void http_reply_head(struct http_request *req, int status, const struct http_hea
     struct reply r = new_reply(req, status);
     struct buf *out = stream_out(&req->conn->stream);
 
-    ASSERT(status >= 200);
     r.fields = headers;
     r.n_fields = n_headers;
-    if (!reply_put_head(out, &r)) {
+    if (!is_final(status) || !reply_put_head(out, &r)) {
         r.status = 500;
         r.n_fields = 0;
         r.has_length = true; /* of 0: the chunks that follow are dropped */

@@ -144,6 +144,12 @@ static void an_illegal_header_makes_it_a_500(void **state)
     assert_hears(fd, "Error\r\n",
                  "HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\n"
                  "content-length: 21\r\n\r\nInternal Server Error");
+    say(fd, "GET /y HTTP/1.1\r\nHost: a\r\n\r\n");
+    until_seen("/y|");
+    http_reply_head(held, 99, NULL, 0);
+    http_reply_chunk(held, SPAN("ab"));
+    http_reply_end(held);
+    assert_hears(fd, "\r\n\r\n", "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
     (void) close(fd);
 }
 
