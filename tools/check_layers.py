@@ -91,10 +91,9 @@ def check_include(path: Path, layer: str, quoted: bool, name: str) -> str | None
         and (str(path.relative_to(SRC)), other) not in EXCEPTIONS
     ):
         return f"{layer} may not include {other} (see the table of layers)"
-    if target.stem.endswith("_priv") and not path.stem.startswith(
-        target.stem.removesuffix("_priv")
-    ):
-        return f"{name} is only for {target.stem.removesuffix('_priv')}*.c"
+    owner = target.stem.removesuffix("_priv")
+    if owner != target.stem and owner != layer and not path.stem.startswith(owner):
+        return f"{name} is only for {owner}*.c"
     return None
 
 

@@ -56,7 +56,7 @@ def functions(lines: list[str]) -> list[tuple[str, int, int]]:
 def check_c(path: Path, name: str) -> list[str]:
     text = path.read_text()
     lines = strip_comments(text).splitlines()
-    is_test = path.stem.endswith(("_test", "_fuzz"))
+    is_test = path.stem.endswith(("_test", "_fuzz", "_testing"))
     wrong = []
     heading = re.match(r"/\* SPDX[^\n]*\n(?:#[^\n]*\n|\s)*/\*(.*?)\*/", text, re.S)
     if path.suffix == ".h" and not (heading and len(heading[1]) >= 60):
