@@ -53,7 +53,6 @@ static const char *const common_names[] = {
 enum { N_COMMON = ARRAY_LEN(common_names), NAME_MAX_SIZE = 32 };
 
 static struct common {
-    size_t size;
     PyObject *name; /* bytes */
     PyObject *pair; /* (bytes, bytes) seen last, or NULL */
 } commons[N_COMMON];
@@ -71,13 +70,12 @@ int ext_headers_ready(void)
     for (unsigned size = 0; size <= NAME_MAX_SIZE; size++) {
         by_size[size] = (unsigned) i;
         for (size_t k = 0; k < N_COMMON; k++) {
-            if (strlen(common_names[k]) == size) {
-                commons[i].size = size;
-                commons[i].name = ext_bytes(span_of(common_names[k]));
-                if (!commons[i].name) {
-                    return -1;
-                }
-                i++;
+            if (strlen(common_names[k]) != size) {
+                continue;
+            }
+            commons[i].name = ext_bytes(span_of(common_names[k]));
+            if (!commons[i++].name) {
+                return -1;
             }
         }
     }
@@ -140,14 +138,16 @@ PyObject *ext_headers(struct span block)
     PyObject *list = PyList_New(0);
     struct span name;
     struct span value;
+    int r = list ? 0 : -1;
 
-    while (list && wire_header_next(&block, &name, &value)) {
+    while (r == 0 && wire_header_next(&block, &name, &value)) {
         PyObject *pair = header(name, value);
 
-        if (!pair || PyList_Append(list, pair) < 0) {
-            Py_CLEAR(list);
-        }
+        r = pair ? PyList_Append(list, pair) : -1;
         Py_XDECREF(pair);
+    }
+    if (r < 0) {
+        Py_CLEAR(list);
     }
     return list;
 }

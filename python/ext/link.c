@@ -38,8 +38,8 @@ static PyObject *link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     struct link_object *o;
     const char *role;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sss|ss:Link", (char **) (uintptr_t) names,
-                                     &role, &config.session_dir, &config.name, &config.token,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sss|ss:Link", link_keywords(names), &role,
+                                     &config.session_dir, &config.name, &config.token,
                                      &config.info_json)) {
         return NULL;
     }
@@ -111,20 +111,29 @@ static PyObject *link_fileno(PyObject *self, PyObject *unused)
     return h ? PyLong_FromLong(host_fd(h)) : NULL;
 }
 
+/* Appends a new object, which it takes over; false: an exception is set. */
+static bool append(PyObject *list, PyObject *o)
+{
+    bool is_good = o && PyList_Append(list, o) == 0;
+
+    Py_XDECREF(o);
+    return is_good;
+}
+
 static PyObject *to_list(struct list *events)
 {
     PyObject *list = PyList_New(0);
+    bool is_good = list != NULL;
     struct list *entry;
 
     while ((entry = list_pop_front(events))) {
         struct host_event *e = LIST_ENTRY(entry, struct host_event, link);
-        PyObject *tuple = list ? ext_event(e) : NULL;
 
-        if (!tuple || PyList_Append(list, tuple) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(tuple);
+        is_good = is_good && append(list, ext_event(e));
         host_event_free(e);
+    }
+    if (!is_good) {
+        Py_CLEAR(list);
     }
     return list;
 }
@@ -136,8 +145,7 @@ static PyObject *link_drain(PyObject *self, PyObject *args, PyObject *kwargs)
     struct list events;
     int hold = 0;
 
-    if (!h || !PyArg_ParseTupleAndKeywords(args, kwargs, "|p:drain", (char **) (uintptr_t) names,
-                                           &hold)) {
+    if (!h || !PyArg_ParseTupleAndKeywords(args, kwargs, "|p:drain", link_keywords(names), &hold)) {
         return NULL;
     }
     list_init(&events);

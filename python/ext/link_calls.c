@@ -22,9 +22,9 @@ static PyObject *link_call(PyObject *self, PyObject *args, PyObject *kwargs)
     int64_t id;
 
     if (!h || !PyArg_ParseTupleAndKeywords(
-                  args, kwargs, "s#s#y*|$s#s#s#pI:call", (char **) (uintptr_t) names, &s[0].p,
-                  &s[0].size, &s[1].p, &s[1].size, &data, &s[2].p, &s[2].size, &s[3].p, &s[3].size,
-                  &s[4].p, &s[4].size, &streaming, &timeout_ms)) {
+                  args, kwargs, "s#s#y*|$s#s#s#pI:call", link_keywords(names), &s[0].p, &s[0].size,
+                  &s[1].p, &s[1].size, &data, &s[2].p, &s[2].size, &s[3].p, &s[3].size, &s[4].p,
+                  &s[4].size, &streaming, &timeout_ms)) {
         return NULL;
     }
     m.deployment = (struct span){s[0].p, (size_t) s[0].size};

@@ -38,4 +38,13 @@ static inline bool link_get_id(PyObject *o, uint64_t *ret_id)
     return true;
 }
 
+/* Python takes the names of arguments without const, and does not write to them. */
+static inline char **link_keywords(const char *const *names)
+{
+    char **same;
+
+    memcpy(&same, &names, sizeof(same));
+    return same;
+}
+
 #endif

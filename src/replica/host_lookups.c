@@ -5,14 +5,16 @@
 
 struct lookup {
     struct map_node node;
-    struct span app; /* owned */
+    char *app; /* owned */
+    size_t app_size;
     bool is_answered;
     char *info_json; /* owned; NULL: no such application */
 };
 
 static void ask(struct host *h, struct lookup *l)
 {
-    msg_lookup_put(router_out(h), 0, l->node.number, &(struct msg_lookup){.app = l->app});
+    msg_lookup_put(router_out(h), 0, l->node.number,
+                   &(struct msg_lookup){.app = {l->app, l->app_size}});
 }
 
 void host_lookups_link_open(struct host *h)
@@ -45,7 +47,8 @@ static struct lookup *lookup_new(struct host *h, struct span app)
 {
     struct lookup *l = mem_new(struct lookup);
 
-    l->app = (struct span){mem_strndup(app.data, app.size), app.size};
+    l->app = mem_strndup(app.data, app.size);
+    l->app_size = app.size;
     map_put_u64(&h->lookups, h->last_id, &l->node);
     h->last_id += 2;
     if (router_of(h)->is_open) {
@@ -58,7 +61,7 @@ static struct lookup *lookup_new(struct host *h, struct span app)
 static void lookup_free(struct host *h, struct lookup *l)
 {
     map_remove(&h->lookups, &l->node);
-    free((char *) (uintptr_t) l->app.data);
+    free(l->app);
     free(l->info_json);
     free(l);
 }
