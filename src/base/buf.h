@@ -25,7 +25,7 @@ static inline size_t buf_size(const struct buf *b)
 
 static inline char *buf_bytes(const struct buf *b)
 {
-    return b->data + b->head;
+    return b->head > 0 ? b->data + b->head : b->data; /* NULL + 0 is undefined */
 }
 
 static inline struct span buf_span(const struct buf *b)

@@ -35,8 +35,8 @@ void spec_report_deinit(struct spec_report *r)
     r->n_errors = 0;
 }
 
-static struct spec_problem *add(struct list *to, const json_t *loc, const char *type,
-                                const char *fmt, va_list args)
+static struct spec_problem *PRINTF(4, 0)
+    add(struct list *to, const json_t *loc, const char *type, const char *fmt, va_list args)
 {
     struct spec_problem *p = mem_new(struct spec_problem);
 
