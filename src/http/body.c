@@ -167,22 +167,16 @@ enum body_verdict body_decode(struct body_decoder *d, struct span in, size_t max
     return BODY_DATA;
 }
 
-void body_put_chunk(struct buf *out, struct span data)
+void body_put_chunk_size(struct buf *out, size_t size)
 {
-    char digits[16];
-    size_t at = sizeof(digits);
+    char line[18] = {[16] = '\r', [17] = '\n'};
+    size_t at = 16;
 
-    if (data.size == 0) {
-        return;
+    ASSERT(size > 0);
+    for (; size > 0; size >>= 4) {
+        line[--at] = "0123456789abcdef"[size & 15];
     }
-    for (size_t size = data.size; size > 0; size >>= 4) {
-        digits[--at] = "0123456789abcdef"[size & 15];
-    }
-    (void) buf_reserve(out, sizeof(digits) + 4 + data.size);
-    buf_put(out, digits + at, sizeof(digits) - at);
-    buf_put(out, "\r\n", 2);
-    buf_put_span(out, data);
-    buf_put(out, "\r\n", 2);
+    buf_put(out, line + at, sizeof(line) - at);
 }
 
 void body_put_last_chunk(struct buf *out)

@@ -3,9 +3,9 @@
 #define HTTP_BODY_H
 
 /* Message bodies: finds the data in what the peer sent (by length, in chunks, or until it closes)
- * and writes chunks.  Pure: it holds no bytes, data are spans into the input.  Used by server and
- * client. As strict as the head's parser: hexadecimal sizes without sign or space, CRLF, bounded
- * extensions and trailers, which are checked and dropped. */
+ * and writes what frames chunks.  Pure: it holds no bytes, data are spans into the input.  Used by
+ * server and client. As strict as the head's parser: hexadecimal sizes without sign or space, CRLF,
+ * bounded extensions and trailers, which are checked and dropped. */
 
 #include "base/buf.h"
 
@@ -60,8 +60,9 @@ static inline bool body_done(const struct body_decoder *d)
 enum body_verdict body_decode(struct body_decoder *d, struct span in, size_t max, size_t *ret_used,
                               struct span *ret_data) MUST_CHECK;
 
-/* One chunk; nothing for no data, for that would be the last one. */
-void body_put_chunk(struct buf *out, struct span data);
+/* What goes before the data of a chunk (of which there must be some: an empty one would end the
+ * body); CRLF goes after them. */
+void body_put_chunk_size(struct buf *out, size_t size);
 void body_put_last_chunk(struct buf *out);
 
 #endif

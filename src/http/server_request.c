@@ -166,7 +166,7 @@ void http_reply(struct http_request *req, int status, const struct http_header *
     }
     begin(req, &r);
     if (r.framing == REPLY_LENGTH) {
-        buf_put_span(out, body);
+        stream_write(&req->conn->stream, body.data, body.size);
     }
     conn_answered(req->conn);
 }
@@ -209,7 +209,13 @@ void http_reply_chunk(struct http_request *req, struct span data)
         req->length_left -= n;
         stream_write(&c->stream, data.data, n);
         break;
-    case REPLY_CHUNKED: body_put_chunk(stream_out(&c->stream), data); break;
+    case REPLY_CHUNKED:
+        if (data.size > 0) {
+            body_put_chunk_size(stream_out(&c->stream), data.size);
+            stream_write(&c->stream, data.data, data.size);
+            stream_write(&c->stream, "\r\n", 2);
+        }
+        break;
     case REPLY_UNTIL_CLOSE: stream_write(&c->stream, data.data, data.size); break;
     }
 }

@@ -9,7 +9,8 @@ enum {
     READ_SIZE = 64 * 1024,
     IN_MAX = 256 * 1024,
     FDS_PER_CALL = 16,
-    KEEP_SIZE = 4096, /* an empty buffer larger than this is given back */
+    KEEP_SIZE = 4096,       /* an empty buffer larger than this is given back */
+    DIRECT_MIN = 32 * 1024, /* bytes that are worth a system call of their own to save a copy */
     LINGER_MS = 2000,
 };
 
@@ -114,9 +115,38 @@ struct buf *stream_out(struct stream *s)
     return &s->out;
 }
 
+/* Sends what is queued and as much of 'data' as the socket takes; returns how much of it that was.
+ * Errors are left for the flush to find. */
+static size_t send_direct(struct stream *s, const void *data, size_t size)
+{
+    size_t queued = buf_size(&s->out);
+    struct iovec iov[2] = {{.iov_base = queued > 0 ? buf_bytes(&s->out) : NULL, .iov_len = queued},
+                           {.iov_base = (void *) (uintptr_t) data, .iov_len = size}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+    size_t from_queue = MIN(n > 0 ? (size_t) n : 0, queued);
+
+    if (n <= 0) {
+        return 0;
+    }
+    s->written += (uint64_t) n;
+    s->sent_direct = true;
+    buf_consume(&s->out, from_queue);
+    return (size_t) n - from_queue;
+}
+
 void stream_write(struct stream *s, const void *data, size_t size)
 {
-    buf_put(stream_out(s), data, size);
+    struct buf *out = stream_out(s);
+    bool full = (s->watch.events & IO_WRITE) != 0;
+
+    if (size >= DIRECT_MIN && !s->closed && !full && list_empty(&s->out_fds)) {
+        size_t n = send_direct(s, data, size);
+
+        data = (const char *) data + n;
+        size -= n;
+    }
+    buf_put(out, data, size);
 }
 
 size_t stream_pending(const struct stream *s)
@@ -211,12 +241,13 @@ static void sending_failed(struct stream *s, int error)
 
 void stream_flush(struct stream *s)
 {
-    bool had = buf_size(&s->out) > 0;
+    bool had = buf_size(&s->out) > 0 || s->sent_direct;
     int r;
 
     if (s->closed) {
         return;
     }
+    s->sent_direct = false;
     turn_hook_cancel(&s->flush);
     r = send_all(s);
     if (r < 0) {

@@ -45,6 +45,8 @@ struct stream {
     uint64_t written;    /* bytes that have left, over the stream's life */
     size_t in_max;       /* unread bytes at which reading waits; 256 KiB unless the owner sets it */
     bool passes_fds;     /* Unix sockets between our own processes */
+    bool sent_direct; /* stream_write() sent bytes in this turn: on_drain is due without any queued
+                       */
     bool paused;
     bool closing; /* no more reads; close when 'out' is empty */
     bool closed;  /* on_close was called, or deinit */
@@ -57,6 +59,7 @@ void stream_deinit(struct stream *s); /* closes at once; harmless on a closed on
 
 /* The output buffer, to append to; it is written at the end of this turn. */
 struct buf *stream_out(struct stream *s);
+/* Appends; large data is not copied as far as the socket takes it at once. */
 void stream_write(struct stream *s, const void *data, size_t size);
 size_t stream_pending(const struct stream *s); /* queued bytes that have not left */
 

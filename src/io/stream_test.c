@@ -121,6 +121,57 @@ static void a_large_message_arrives_whole_in_both_directions(void **state)
     free(data);
 }
 
+/* Large data go past the buffer, but not past what was queued before them. */
+static void large_data_leaves_in_its_place_and_is_drained_once(void **state)
+{
+    enum { SIZE = 2 << 20 };
+    char *data = mem_alloc(SIZE);
+    char *got = mem_alloc(SIZE + 20);
+    size_t n_got = 0;
+
+    (void) state;
+    for (size_t i = 0; i < SIZE; i++) {
+        data[i] = (char) (i * 7 + i / 256);
+    }
+    for (size_t size = 40000; size <= SIZE; size += SIZE - 40000) {
+        size_t half = size / 2;
+
+        e.n_drained = 0;
+        n_got = 0;
+        stream_write(&e.s, "before", 6);
+        stream_write(&e.s, data, half);
+        stream_write(&e.s, data + half, size - half);
+        stream_write(&e.s, "after", 5);
+        while (n_got < size + 11) {
+            ssize_t n = recv(peer, got + n_got, SIZE + 20 - n_got, MSG_DONTWAIT);
+
+            n_got += n > 0 ? (size_t) n : 0;
+            turns(1);
+        }
+        assert_int_equal(n_got, size + 11);
+        assert_memory_equal(got, "before", 6);
+        assert_memory_equal(got + 6, data, size);
+        assert_memory_equal(got + 6 + size, "after", 5);
+        assert_int_equal(e.n_drained, 1);
+    }
+    free(data);
+    free(got);
+}
+
+/* on_drain is due although nothing was ever queued. */
+static void data_that_left_at_once_are_drained_too(void **state)
+{
+    char *data = mem_alloc(40000);
+
+    (void) state;
+    stream_write(&e.s, data, 40000);
+    assert_int_equal(stream_pending(&e.s), 0);
+    assert_int_equal(e.n_drained, 0); /* not from within the call */
+    turns(1);
+    assert_int_equal(e.n_drained, 1);
+    free(data);
+}
+
 static void unread_bytes_stop_the_reading(void **state)
 {
     char *data = mem_alloc(1000000);
@@ -243,6 +294,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_turn_queues_leaves_in_one_write, up, down),
         cmocka_unit_test_setup_teardown(a_large_message_arrives_whole_in_both_directions, up, down),
+        cmocka_unit_test_setup_teardown(large_data_leaves_in_its_place_and_is_drained_once, up,
+                                        down),
+        cmocka_unit_test_setup_teardown(data_that_left_at_once_are_drained_too, up, down),
         cmocka_unit_test_setup_teardown(unread_bytes_stop_the_reading, up, down),
         cmocka_unit_test_setup_teardown(a_callback_may_take_the_stream_away, up, down),
         cmocka_unit_test_setup_teardown(the_peers_end_is_told_once_after_its_bytes, up, down),

@@ -13,18 +13,29 @@
 
 static struct loop *loop;
 static uint64_t n_requests;
+static struct span answer = SPAN("Hello, world!");
+
+static void reply(struct http_request *req)
+{
+    n_requests++;
+    http_reply_text(req, 200, "text/plain", answer);
+}
 
 static void on_request(struct http_request *req)
 {
-    n_requests++;
-    http_reply_text(req, 200, "text/plain", SPAN("Hello, world!"));
+    if (http_request_body_size(req) == 0) {
+        reply(req);
+    } else {
+        http_request_read(req, SIZE_MAX);
+    }
 }
 
 static void on_body(struct http_request *req, struct span data, bool end)
 {
-    (void) req;
     (void) data;
-    (void) end;
+    if (end) {
+        reply(req);
+    }
 }
 
 static void on_abort(struct http_request *req, int status)
@@ -60,6 +71,10 @@ int main(int argc, char **argv)
     if (fd < 0) {
         (void) fprintf(stderr, "%s\n", err.text);
         return 1;
+    }
+    if (argc > 2) {
+        answer.size = strtoul(argv[2], NULL, 10);
+        answer.data = mem_alloc(answer.size);
     }
     loop = loop_new();
     server = http_server_new(loop, &handler, NULL, NULL);
