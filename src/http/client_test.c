@@ -65,7 +65,7 @@ static const struct http_handler handler = {.on_request = on_request, .on_abort 
 
 static int listen_somewhere(void)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
     struct err err;
     int fd = stream_listen_tcp("127.0.0.1", 0, false, &err);

@@ -94,7 +94,7 @@ static const struct http_handler handler = {on_request, on_body,    on_abort,
 /* Starts the server anew. */
 UNUSED static void serve(const struct http_server_options *options)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
     struct err err;
 

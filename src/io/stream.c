@@ -119,9 +119,13 @@ struct buf *stream_out(struct stream *s)
  * Errors are left for the flush to find. */
 static size_t send_direct(struct stream *s, const void *data, size_t size)
 {
+    union {
+        const void *readable;
+        void *for_iovec; /* which is for reading into memory as well */
+    } bytes = {data};
     size_t queued = buf_size(&s->out);
     struct iovec iov[2] = {{.iov_base = queued > 0 ? buf_bytes(&s->out) : NULL, .iov_len = queued},
-                           {.iov_base = (void *) (uintptr_t) data, .iov_len = size}};
+                           {.iov_base = bytes.for_iovec, .iov_len = size}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
     size_t from_queue = MIN(n > 0 ? (size_t) n : 0, queued);
