@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spec/overlay_priv.h"
 
+#include "spec/json.h"
 #include "spec/runtime_env.h"
 #include "spec/serve.h"
 
@@ -70,7 +71,7 @@ static json_t *code_autoscaling(const json_t *options)
         out = json_object();
     }
     if (out && json_is_object(set)) {
-        json_object_update(out, (json_t *) (uintptr_t) set);
+        json_object_update(out, json_unconst(set));
     }
     return out;
 }
@@ -94,7 +95,7 @@ static json_t *choose_autoscaling(const json_t *options, const json_t *config)
     }
     out = json_loads(AUTO_BASE, 0, NULL);
     if (json_is_object(set)) {
-        json_object_update(out, (json_t *) (uintptr_t) set);
+        json_object_update(out, json_unconst(set));
     }
     json_decref(code);
     return out;
@@ -318,7 +319,7 @@ static int merge_set(struct deployment_spec *d, const struct deployment_sources 
     r = parse_part(SCHEMA_DEPLOYMENT, options, d->name, "options", &set, err);
     json_decref(options);
     if (r == 0) {
-        json_object_update(set, (json_t *) (uintptr_t) s->config);
+        json_object_update(set, json_unconst(s->config));
         *ret = set;
     }
     return r;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "spec/json.h"
 #include "spec/overlay_priv.h"
 #include "spec/repr.h"
 
@@ -86,7 +87,7 @@ static int check_first_bundle(const struct deployment_spec *d, const json_t *bun
         r = check_fits(bundle, "GPU", "num_gpus", json_object_get(d->required_resources, "GPU"),
                        err);
     }
-    json_object_foreach((json_t *) (uintptr_t) custom, name, amount)
+    json_object_foreach(json_unconst(custom), name, amount)
     {
         if (r == 0) {
             r = check_fits(bundle, name, name, amount, err);
@@ -100,7 +101,7 @@ static bool is_empty_bundle(const json_t *bundle)
     const char *name;
     json_t *amount;
 
-    json_object_foreach((json_t *) (uintptr_t) bundle, name, amount)
+    json_object_foreach(json_unconst(bundle), name, amount)
     {
         if (json_number_value(amount) != 0) {
             return false;

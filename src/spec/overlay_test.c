@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "spec/json.h"
 #include "spec/overlay.h"
 
 #include <setjmp.h>
@@ -24,7 +25,7 @@ static bool alike(const json_t *a, const json_t *b)
     if (!json_is_object(a) || !json_is_object(b)) {
         return a && b && json_equal(a, b);
     }
-    json_object_foreach((json_t *) (uintptr_t) a, key, value)
+    json_object_foreach(json_unconst(a), key, value)
     {
         if (!alike(value, json_object_get(b, key))) {
             return false;

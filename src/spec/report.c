@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "spec/json.h"
 #include "spec/repr.h"
 
 void spec_report_init(struct spec_report *r)
@@ -35,12 +36,13 @@ void spec_report_deinit(struct spec_report *r)
     r->n_errors = 0;
 }
 
-static struct spec_problem *PRINTF(4, 0)
-    add(struct list *to, const json_t *loc, const char *type, const char *fmt, va_list args)
+PRINTF(4, 0)
+static struct spec_problem *add(struct list *to, const json_t *loc, const char *type,
+                                const char *fmt, va_list args)
 {
     struct spec_problem *p = mem_new(struct spec_problem);
 
-    p->loc = json_copy((json_t *) (uintptr_t) loc);
+    p->loc = json_copy(json_unconst(loc));
     p->type = mem_strdup(type);
     if (vasprintf(&p->msg, fmt, args) < 0) {
         abort();

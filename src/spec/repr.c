@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spec/repr.h"
 
+#include "spec/json.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -29,10 +31,9 @@ static bool is_printable(uint32_t c)
     return true;
 }
 
-/* Decodes one code point of UTF-8 and gives its size; a byte that does not belong stands for
- * itself. */
-static size_t decode(const unsigned char *s, uint32_t *ret)
+size_t repr_decode(const char *text, uint32_t *ret)
 {
+    const unsigned char *s = (const unsigned char *) text;
     static const unsigned char masks[] = {0, 0, 0x1f, 0x0f, 0x07};
     size_t size = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 1;
     uint32_t c = size > 1 ? s[0] & masks[size] : s[0];
@@ -72,7 +73,7 @@ void repr_str(const char *s, struct buf *out)
     buf_put_char(out, quote);
     while (*s != '\0') {
         uint32_t c = 0;
-        size_t size = decode((const unsigned char *) s, &c);
+        size_t size = repr_decode(s, &c);
 
         if (c == (uint32_t) quote || c == '\\') {
             buf_put_char(out, '\\');
@@ -91,7 +92,7 @@ void repr_str(const char *s, struct buf *out)
 static void shortest(double x, char *text, size_t size)
 {
     for (int digits = 0; digits < 17; digits++) {
-        snprintf(text, size, "%.*e", digits, x);
+        (void) snprintf(text, size, "%.*e", digits, x);
         if (strtod(text, NULL) == x) {
             return;
         }
@@ -125,7 +126,7 @@ void repr_float(double x, struct buf *out)
 static void repr_object(const json_t *value, struct buf *out)
 {
     const char *separator = "";
-    void *iter = json_object_iter((json_t *) (uintptr_t) value);
+    void *iter = json_object_iter(json_unconst(value));
 
     buf_put_char(out, '{');
     while (iter) {
@@ -133,7 +134,7 @@ static void repr_object(const json_t *value, struct buf *out)
         repr_str(json_object_iter_key(iter), out);
         buf_put_str(out, ": ");
         repr_value(json_object_iter_value(iter), out);
-        iter = json_object_iter_next((json_t *) (uintptr_t) value, iter);
+        iter = json_object_iter_next(json_unconst(value), iter);
         separator = ", ";
     }
     buf_put_char(out, '}');

@@ -17,6 +17,10 @@ void repr_float(double x, struct buf *out);
 /* str(): as repr(), but a string is itself. */
 void repr_plain(const json_t *value, struct buf *out);
 
+/* Decodes one code point of terminated UTF-8 and gives its size in bytes; a byte that does not
+ * belong stands for itself. */
+size_t repr_decode(const char *text, uint32_t *ret);
+
 /* The name of the value's Python class: "NoneType", "dict". */
 const char *repr_class(const json_t *value);
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "spec/json.h"
 #include "spec/repr.h"
 
 #define ONLY_URIS                                                                                  \
@@ -50,7 +51,7 @@ static int fail_protocol(const char *uri, struct span scheme, struct err *err)
         buf_printf(&names, "%s'%s'", i > 0 ? ", " : "", protocols[i]);
     }
     for (char *c = lower; *c != '\0'; c++) {
-        *c = (char) tolower((unsigned char) *c);
+        *c = (char) (*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
     }
     err_set(err, -EINVAL,
             ONLY_URIS "Invalid protocol for runtime_env URI \"%s\". Supported protocols: [%s]. "
@@ -97,7 +98,7 @@ static int check_modules(const json_t *modules, struct err *err)
         }
         return r;
     case JSON_OBJECT:
-        first = json_object_iter_key(json_object_iter((json_t *) (uintptr_t) modules));
+        first = json_object_iter_key(json_object_iter(json_unconst(modules)));
         return first ? check_uri(first, err) : 0;
     case JSON_STRING:
         first = json_string_value(modules);
@@ -134,7 +135,7 @@ json_t *runtime_env_merge(const json_t *parent, const json_t *child)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *) (uintptr_t) child, key, value)
+    json_object_foreach(json_unconst(child), key, value)
     {
         json_object_set_new(out, key, json_deep_copy(value));
     }

@@ -18,7 +18,7 @@ static inline size_t for_each_vector(const char *name, void (*check)(const json_
     size_t size = 0;
     size_t n = 0;
 
-    snprintf(path, sizeof(path), "%s/tests/vectors/%s", SOURCE_ROOT, name);
+    (void) snprintf(path, sizeof(path), "%s/tests/vectors/%s", SOURCE_ROOT, name);
     f = fopen(path, "re");
     assert_non_null(f);
     while (getline(&line, &size, f) > 0) {
