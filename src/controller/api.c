@@ -303,20 +303,17 @@ static void put_artefact(struct http_request *req, const char *name)
     struct controller *c = controller_of(req);
     struct span text = http_request_body(req);
     json_t *body = json_loadb(text.data ? text.data : "", text.size, 0, NULL);
+    json_t *shown_name = json_string(name); /* NULL: it is not UTF-8 */
     struct err err = {0};
-    int r;
 
-    if (!json_is_object(body) || name[0] == '\0') {
-        reply_text(req, 400, "The body is not a JSON object, or the name is empty.");
-        json_decref(body);
-        return;
-    }
-    r = apps_put_artefact(c, name, body, &err);
-    if (r < 0) {
-        reply_text(req, r == -EADDRINUSE ? 409 : 400, err.text);
+    if (!json_is_object(body) || !shown_name) {
+        reply_text(req, 400, "The body is no JSON object, or the name is not UTF-8.");
+    } else if (apps_put_artefact(c, name, body, &err) < 0) {
+        reply_text(req, err.code == -EADDRINUSE ? 409 : 400, err.text);
     } else {
         reply_json(req, 200, json_object());
     }
+    json_decref(shown_name);
     json_decref(body);
 }
 

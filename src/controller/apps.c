@@ -245,16 +245,30 @@ void apps_on_built(struct controller *c, struct span build_id, struct span resul
 
 /* Serve itself. */
 
+/* Whether something that was asked for explicitly is not what runs. */
+static bool is_other(enum schema_id id, json_t *asked, const json_t *running)
+{
+    json_t *effective = schema_effective(schema_get(id), running);
+    bool differs = false;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(asked, name, value)
+    {
+        differs |= !json_equal(value, json_object_get(effective, name));
+    }
+    json_decref(effective);
+    return differs;
+}
+
 static void warn_if_ignored(const struct serve *s, const json_t *options)
 {
-    const json_t *http = json_object_get(options, "http_options");
-    const json_t *grpc = json_object_get(options, "grpc_options");
     const char *location = json_string_value(json_object_get(options, "proxy_location"));
 
-    if (http && schema_diff(schema_get(SCHEMA_HTTP_OPTIONS), http, s->http_options)) {
+    if (is_other(SCHEMA_HTTP_OPTIONS, json_object_get(options, "http_options"), s->http_options)) {
         log_warn("Serve runs: other http_options are ignored");
     }
-    if (grpc && schema_diff(schema_get(SCHEMA_GRPC_OPTIONS), grpc, s->grpc_options)) {
+    if (is_other(SCHEMA_GRPC_OPTIONS, json_object_get(options, "grpc_options"), s->grpc_options)) {
         log_warn("Serve runs: other grpc_options are ignored");
     }
     if (location && strcmp(location, s->proxy_location) != 0) {

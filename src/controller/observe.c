@@ -21,6 +21,21 @@ static char *span_text(struct span s)
     return mem_strndup(s.size ? s.data : "", s.size);
 }
 
+/* Text that user code may have written: what is not UTF-8 could not be shown as JSON. */
+static char *user_text(struct span s)
+{
+    char *text = span_text(s);
+    json_t *probe = json_string(text);
+
+    for (char *p = text; !probe && *p; p++) {
+        if ((unsigned char) *p >= 0x80) {
+            *p = '?';
+        }
+    }
+    json_decref(probe);
+    return text;
+}
+
 /* A node. */
 
 static void on_node_hello(struct peer *p, const struct msg_hello *hello)
@@ -99,7 +114,7 @@ static int on_replica_state(struct peer *p, const struct frame *f)
     r->is_reported = true;
     r->pid = m.pid ? m.pid : r->pid;
     event = event_of((enum replica_phase) m.phase);
-    detail = span_text(m.detail);
+    detail = user_text(m.detail);
     /* RECONFIGURE says that one recovers too; and before NODE_READY a node may speak of an older
      * config. */
     if (m.phase == PHASE_RECONFIGURE && r->state == REPLICA_RECOVERING) {

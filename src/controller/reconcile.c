@@ -48,6 +48,25 @@ static bool is_still_recovering(struct controller *c)
     return false;
 }
 
+static void log_changes(const struct controller *c)
+{
+    struct buf message;
+    struct app *a;
+
+    buf_init(&message);
+    LIST_FOREACH (a, &c->world.apps, link) {
+        enum app_state state = app_status(a, &message);
+
+        if (state != a->told) {
+            log_info("an application changes", "application=%s from=%s to=%s %s", a->name,
+                     app_state_name(a->told), app_state_name(state), buf_cstr(&message));
+            a->told = state;
+        }
+        buf_clear(&message);
+    }
+    buf_deinit(&message);
+}
+
 static void reconcile(struct controller *c)
 {
     uint64_t now_ms = loop_now_ms(c->loop);
@@ -66,6 +85,7 @@ static void reconcile(struct controller *c)
         ASSERT(rounds++ < MAX_ROUNDS); /* decisions that never end are a bug */
     } while (decide_and_act(c, &due_ms));
     serve_check_stopped(c);
+    log_changes(c);
     if (c->world.is_changed) {
         state_save(c);
     }

@@ -61,6 +61,21 @@ static void set_text(char **field, const char *text)
     free(old);
 }
 
+/* It was being deleted: what is left of it goes on leaving, and is no start for what comes. */
+static void revive(struct app *a)
+{
+    struct deployment *d;
+
+    LIST_FOREACH (d, &a->deployments, link) {
+        deployment_leave(d);
+    }
+    app_spec_free(TAKE_PTR(a->target));
+    json_decref(TAKE_PTR(a->artefact));
+    json_decref(TAKE_PTR(a->target_config));
+    set_text(&a->routed_ingress, NULL);
+    a->is_deleting = false;
+}
+
 void app_start_build(struct app *a, json_t *config, const char *build_key)
 {
     char id[BUILD_ID_SIZE + 1];
@@ -72,7 +87,9 @@ void app_start_build(struct app *a, json_t *config, const char *build_key)
     a->build_is_asked = false;
     json_decref(a->config);
     a->config = config;
-    a->is_deleting = false;
+    if (a->is_deleting) {
+        revive(a);
+    }
     a->world->is_changed = true;
 }
 

@@ -45,6 +45,8 @@ struct app {
     struct app_spec *target;
     bool prefix_is_lost; /* another application took the route_prefix later */
 
+    enum app_state told; /* the controller's: as it was last logged */
+
     char *routed_ingress;    /* deployment that requests go to; may lag behind the target */
     struct list deployments; /* of struct deployment.link; owned */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/place.h"
 
+#include "spec/json.h"
+
 void placement_init(struct placement *p)
 {
     list_init(&p->nodes);
@@ -76,14 +78,16 @@ struct place_node *placement_set_node(struct placement *p, const char *id, const
 struct resource *place_resources(const json_t *object, size_t *ret_n)
 {
     struct resource *all = mem_alloc(MAX(json_object_size(object), 1) * sizeof(*all));
+    const char *name;
+    json_t *value;
     size_t n = 0;
 
-    for (void *i = json_object_iter((json_t *) (uintptr_t) object); i;
-         i = json_object_iter_next((json_t *) (uintptr_t) object, i)) {
-        int64_t amount = resource_from_double(json_number_value(json_object_iter_value(i)));
+    json_object_foreach(json_unconst(object), name, value)
+    {
+        int64_t amount = resource_from_double(json_number_value(value));
 
         if (amount > 0) {
-            all[n++] = (struct resource){mem_strdup(json_object_iter_key(i)), amount};
+            all[n++] = (struct resource){mem_strdup(name), amount};
         }
     }
     *ret_n = n;
