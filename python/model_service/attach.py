@@ -59,7 +59,8 @@ def _is_locked(fd: int) -> bool:
 
 def records() -> list[Record]:
     """The living instances of this user, the newest first."""
-    paths = glob.glob(f"/tmp/model-service-{os.getuid()}/*.json")
+    folder = os.environ.get("MODEL_SERVICE_RECORDS", f"/tmp/model-service-{os.getuid()}")
+    paths = glob.glob(f"{folder}/*.json")
     paths.sort(key=lambda path: _mtime(path), reverse=True)
     return [record for record in map(Record.read, paths) if record is not None]
 

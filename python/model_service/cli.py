@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import signal
@@ -107,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     connection = attach.connect(options.address)
     served = client.ServeControllerClient(connection)
+    follow = None if connection.own is not None else _Follow(connection.session_dir)
     try:
         from . import api
 
@@ -117,11 +119,13 @@ def run(options: argparse.Namespace) -> int:
             if connection.own is not None:
                 print("The instance ends with this command, for it was started by it.", flush=True)
             return 0
-        _watch(served, options.name)
+        _watch(served, options.name, follow)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         print("\nStopping the application. Press Ctrl-C again to end at once.", flush=True)
         served.shutdown()
+        if follow is not None:
+            follow.show_new()
     finally:
         attach.disconnect()
     return 0
@@ -143,11 +147,32 @@ def _announce(
     print(f"  URL   {where}\n  Page  {connection.record.dashboard_url}\n  Logs  {logs}", flush=True)
 
 
-def _watch(served: client.ServeControllerClient, name: str) -> None:
+class _Follow:
+    """What replicas print in an instance that was there before us: an own one's comes to our stdout by itself."""
+
+    def __init__(self, session_dir: str):
+        self._pattern = os.path.join(glob.escape(session_dir), "logs", "serve", "replica_*.log")
+        self._offsets = {path: os.path.getsize(path) for path in glob.glob(self._pattern)}
+
+    def show_new(self) -> None:
+        """Print the whole lines that came since the last call."""
+        for path in glob.glob(self._pattern):
+            with open(path, "rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                lines = file.read()
+            lines = lines[: lines.rfind(b"\n") + 1]
+            self._offsets[path] = self._offsets.get(path, 0) + len(lines)
+            sys.stdout.write(lines.decode(errors="replace"))
+        sys.stdout.flush()
+
+
+def _watch(served: client.ServeControllerClient, name: str, follow: _Follow | None) -> None:
     """Say when the application's state changes; until Ctrl-C."""
     last = "RUNNING"
     while True:
-        time.sleep(1)
+        time.sleep(0.5)
+        if follow is not None:
+            follow.show_new()
         try:
             app = served.details()["applications"].get(name)
         except OSError:
