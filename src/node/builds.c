@@ -61,9 +61,10 @@ static void finish(struct build *b, const char *result_json)
     build_free(b);
 }
 
-static void fail(struct build *b, const char *why)
+static void fail(struct build *b, const char *why, bool is_runtime_env)
 {
-    json_t *result = json_pack("{s:o}", "error", json_stringn_nocheck(why, strlen(why)));
+    json_t *result = json_pack("{s:o, s:b}", "error", json_stringn_nocheck(why, strlen(why)),
+                               "is_runtime_env", (int) is_runtime_env);
     char *text = json_dumps(result, JSON_COMPACT);
 
     log_warn("a build failed", "build=%s application=%s", b->id, b->application);
@@ -96,13 +97,13 @@ static void on_ended(struct process *p, const struct process_end *end)
         log_info("a build has ended", "build=%s application=%s", b->id, b->application);
         finish(b, result);
     } else if (err.code == -EFBIG) {
-        fail(b, err.text);
+        fail(b, err.text, false);
     } else {
         struct buf why;
 
         buf_init(&why);
         exit_reason(&why, end, tail_lines(&p->log.tail));
-        fail(b, buf_cstr(&why));
+        fail(b, buf_cstr(&why), false);
         buf_deinit(&why);
     }
 }
@@ -114,7 +115,7 @@ static const struct process_events process_events = {
 
 static void on_timeout(struct timer *t)
 {
-    fail(CONTAINER_OF(t, struct build, timeout), "The build took longer than ten minutes.");
+    fail(CONTAINER_OF(t, struct build, timeout), "The build took longer than ten minutes.", false);
 }
 
 /* The build's Python finds the folders, not the URIs, in its specification. */
@@ -174,9 +175,9 @@ static void on_code(void *user, const struct code_result *code)
 
     b->code_job = NULL;
     if (code->error) {
-        fail(b, code->error);
+        fail(b, code->error, true);
     } else if (write_spec(b, code, &err) < 0) {
-        fail(b, err.text);
+        fail(b, err.text, false);
     } else {
         spawn(b, code);
     }
