@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum { NEAREST_MAX = 64, HELP_COLUMN = 28 };
+#include "base/nearest.h"
+
+enum { HELP_COLUMN = 28 };
 
 struct parse {
     const struct option_table *table;
@@ -33,48 +35,6 @@ static void list_add(struct option_list *l, const char *item)
 static bool takes_value(enum option_kind kind)
 {
     return kind != OPTION_SWITCH && kind != OPTION_SWITCH_OFF && kind != OPTION_IGNORE_SWITCH;
-}
-
-/* The number of edits that turn 'a' into 'b'; both are short. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[NEAREST_MAX + 1];
-    size_t n = strlen(b);
-
-    if (n > NEAREST_MAX) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= n; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-
-            diagonal = row[j];
-            row[j] = MIN(replace, MIN(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[n];
-}
-
-const char *options_nearest(const char *word, const char *const *words, size_t n)
-{
-    const char *best = NULL;
-    size_t best_distance = MAX(strlen(word) / 3, (size_t) 2) + 1;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t d = words[i] ? edit_distance(word, words[i]) : SIZE_MAX;
-
-        if (d < best_distance) {
-            best = words[i];
-            best_distance = d;
-        }
-    }
-    return best;
 }
 
 static const struct option_row *find_name(const struct option_table *t, struct span name)
@@ -106,7 +66,7 @@ static int fail_unknown(struct parse *p, const char *word, struct span name)
     for (size_t i = 0; i < p->table->n_rows; i++) {
         names[i] = p->table->rows[i].help ? p->table->rows[i].name : NULL;
     }
-    near = options_nearest(plain, names, p->table->n_rows);
+    near = nearest_word(plain, names, p->table->n_rows);
     free(plain);
     free(names);
     if (near) {

@@ -80,7 +80,4 @@ int options_parse(const struct option_table *t, int argc, char **argv, void *val
 /* The text of --help. */
 void options_print_help(const struct option_table *t, struct buf *out);
 
-/* The nearest of 'n' words to 'word', for "did you mean"; NULL when none is near. */
-const char *options_nearest(const char *word, const char *const *words, size_t n);
-
 #endif

@@ -32,27 +32,21 @@ static _Noreturn void become_instance(int ready_fd, int owner_fd)
     _exit(127);
 }
 
-/* Reads init's word; true for "ready". */
-static bool wait_ready(int fd, char *word, size_t size)
+/* Reads init's word and closes the descriptor; true for "ready". */
+static bool wait_ready(int fd, char *word, int size)
 {
-    size_t n = 0;
+    FILE *f = fdopen(fd, "r");
 
-    while (n + 1 < size) {
-        ssize_t got = read(fd, word + n, size - 1 - n);
-
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            break;
-        }
-        n += (size_t) got;
-        if (word[n - 1] == '\n') {
-            n--;
-            break;
-        }
+    word[0] = '\0';
+    if (!f) {
+        (void) close(fd);
+        return false;
     }
-    word[n] = '\0';
+    if (!fgets(word, size, f)) {
+        word[0] = '\0';
+    }
+    (void) fclose(f);
+    word[strcspn(word, "\n")] = '\0';
     return strcmp(word, "ready") == 0;
 }
 
@@ -100,8 +94,7 @@ int own_instance_start(struct own_instance *own, struct instance **ret_instance,
     (void) close(ready[1]);
     (void) close(owner[0]);
     own->owner_fd = owner[1];
-    is_ready = own->pid > 0 && wait_ready(ready[0], word, sizeof(word));
-    (void) close(ready[0]);
+    is_ready = wait_ready(ready[0], word, sizeof(word));
     if (own->pid < 0) {
         own->pid = 0;
         return err_set(err, -EAGAIN, "cannot start another process");

@@ -4,6 +4,7 @@
 #include <libgen.h>
 #include <stdio.h>
 
+#include "base/nearest.h"
 #include "build_config.h"
 #include "cli/options.h"
 #include "cli/python_path.h"
@@ -59,7 +60,7 @@ static int unknown(const char *name, const char *word)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         names[i] = commands[i].name;
     }
-    near = options_nearest(word, names, ARRAY_LEN(names));
+    near = nearest_word(word, names, ARRAY_LEN(names));
     (void) fprintf(stderr, "%s: there is no command '%s'", name, word);
     if (near) {
         (void) fprintf(stderr, "; did you mean '%s'?\n", near);

@@ -224,7 +224,7 @@ static int run(struct watch *w, const json_t *document, const char *address, boo
         own_instance_stop(&w->own, &n_interrupts);
         return 1;
     }
-    if (is_blocking && w->api.base) {
+    if (is_blocking && (w->own.pid > 0 || w->api.base)) {
         take_down(w);
     }
     return 0;
