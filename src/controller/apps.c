@@ -38,7 +38,6 @@ static void fail(struct app *a, const char *what, const char *why)
 {
     char *text CLEANUP(mem_freep) = mem_printf("%s\n%s", what, why);
 
-    log_warn("an application failed to deploy", "application=%s reason=%s", a->name, why);
     app_end_build(a, text);
 }
 

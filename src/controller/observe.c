@@ -125,9 +125,9 @@ static int on_replica_state(struct peer *p, const struct frame *f)
     }
     if (event == REPLICA_IS_UNHEALTHY || event == REPLICA_FAILED ||
         (event == REPLICA_IS_GONE && r->state != REPLICA_STOPPING)) {
-        log_warn("a replica is in trouble", "replica=%s deployment=%s#%s phase=%s", r->id,
+        log_warn("a replica is in trouble", "replica=%s deployment=%s#%s phase=%s reason=%s", r->id,
                  r->deployment->app->name, r->deployment->name,
-                 replica_phase_name((enum replica_phase) m.phase));
+                 replica_phase_name((enum replica_phase) m.phase), detail);
     }
     deployment_on_replica(r->deployment, r, event, detail, loop_now_ms(c->loop));
     return 0;
