@@ -10,26 +10,30 @@
 
 enum { WORD_MAX = 1024, POLL_MS = 20, FORCE_INTERRUPTS = 2 };
 
-static void run_ray(const char *const *argv)
+/* Takes the words; they go with exec. */
+static _Noreturn void run_ray(char *const *argv)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     (void) dup2(null, STDIN_FILENO);
-    (void) execv("/proc/self/exe", (char *const *) (uintptr_t) argv);
+    (void) execv("/proc/self/exe", argv);
     _exit(127);
 }
 
 static _Noreturn void become_instance(int ready_fd, int owner_fd)
 {
-    char *ready = mem_printf("--ready-fd=%d", ready_fd);
-    char *owner = mem_printf("--owner-fd=%d", owner_fd);
-    const char *const argv[] = {"ray", "start", "--head", "--block", ready, owner, NULL};
+    char *const argv[] = {mem_strdup("ray"),
+                          mem_strdup("start"),
+                          mem_strdup("--head"),
+                          mem_strdup("--block"),
+                          mem_printf("--ready-fd=%d", ready_fd),
+                          mem_printf("--owner-fd=%d", owner_fd),
+                          NULL};
 
     (void) setsid(); /* a Ctrl-C at the terminal is for us; we tell the instance */
     (void) fcntl(ready_fd, F_SETFD, 0);
     (void) fcntl(owner_fd, F_SETFD, 0);
     run_ray(argv);
-    _exit(127);
 }
 
 /* Reads init's word and closes the descriptor; true for "ready". */
@@ -137,13 +141,14 @@ void own_instance_stop(struct own_instance *own, const volatile int *n_interrupt
 
 int own_instance_start_detached(struct err *err)
 {
-    static const char *const argv[] = {"ray", "start", "--head", NULL};
     int status = 0;
     pid_t pid;
 
     (void) fflush(NULL);
     pid = fork();
     if (pid == 0) {
+        char *const argv[] = {mem_strdup("ray"), mem_strdup("start"), mem_strdup("--head"), NULL};
+
         run_ray(argv);
     }
     if (pid < 0) {

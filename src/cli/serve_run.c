@@ -89,12 +89,18 @@ static int become_python(struct option_list *argv, const struct option_list *wor
 {
     struct err err;
 
+    char **copy; /* exec wants them so */
+
     add(argv, "--");
     for (size_t i = 0; i < words->size; i++) {
         add(argv, words->items[i]);
     }
+    copy = mem_alloc((argv->size + 1) * sizeof(*copy));
+    for (size_t i = 0; i < argv->size; i++) {
+        copy[i] = mem_strdup(argv->items[i]);
+    }
     (void) fflush(NULL);
-    (void) execvp(argv->items[0], (char **) (uintptr_t) argv->items);
+    (void) execvp(copy[0], copy);
     err_errno(&err, "cannot run %s", argv->items[0]);
     return serve_fail(argv->items[3], &err);
 }
