@@ -13,6 +13,7 @@
 
 enum {
     MAX_BODY = 100 * 1024 * 1024,
+    MAX_DOCUMENT = 4 * 1024 * 1024, /* what is made of it has to fit into one frame */
     DELETE_PATIENCE_MS = 30 * 1000,
 };
 
@@ -119,6 +120,11 @@ static void put_applications(struct http_request *req, const char *rest)
     json_t *document;
 
     (void) rest;
+    if (text.size > MAX_DOCUMENT) {
+        reply_text(req, 400, "The configuration is larger than 4 MiB.");
+        json_decref(body);
+        return;
+    }
     if (!body) {
         char *why CLEANUP(mem_freep) = mem_printf("The body is not JSON: line %d, column %d: %s",
                                                   problem.line, problem.column, problem.text);

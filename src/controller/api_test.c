@@ -146,6 +146,7 @@ static void health_version_and_unknown_paths_answer(void **state)
     assert_non_null(strstr(version, "\"version\":\"4\",\"ray_version\":\"2.53.0\""));
     nothing = call("GET", "/api/serve/applications", NULL);
     assert_int_equal(http_status, 404);
+    assert_string_equal(nothing, "404: Not Found");
     type = call("GET", "/api/serve/applications/?api_type=x", NULL);
     assert_int_equal(http_status, 400);
     assert_string_equal(type,

@@ -290,6 +290,9 @@ void serve_start(struct controller *c, const json_t *options, const char *defaul
 
     if (s->is_started && !s->is_stopping) {
         warn_if_ignored(s, options);
+        if (c->http_error) {
+            act_listen_http(c); /* whoever had the port may have gone */
+        }
         return;
     }
     json_decref(s->http_options);

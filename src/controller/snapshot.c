@@ -26,7 +26,9 @@ static json_t *app_part(const struct app *a)
     const struct deployment *d;
 
     LIST_FOREACH (d, &a->deployments, link) {
-        json_array_append_new(names, json_string(d->name));
+        if (d->mode != DEPLOYMENT_DELETING) {
+            json_array_append_new(names, json_string(d->name));
+        }
     }
     return json_pack("{s:s, s:s?, s:s, s:b, s:o}", "name", a->name, "route_prefix",
                      app_route_prefix(a), "ingress", a->routed_ingress, "is_asgi",

@@ -190,6 +190,17 @@ static json_t *show_capacity(const struct controller *c)
     return c->world.target_capacity < 0 ? json_null() : json_real(c->world.target_capacity);
 }
 
+/* What is in effect: the port may be another than the one that nobody insisted on. */
+static json_t *show_http_options(const struct controller *c)
+{
+    json_t *shown = spec_http_options_shown(c->serve.http_options);
+
+    if (c->http_host) {
+        json_object_set_new(shown, "port", json_integer(c->http_port));
+    }
+    return shown;
+}
+
 json_t *status_details(const struct controller *c, const char *only_source)
 {
     json_t *apps = json_object();
@@ -209,7 +220,7 @@ json_t *status_details(const struct controller *c, const char *only_source)
     }
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "controller_info",
                      show_controller(c), "proxy_location", c->serve.proxy_location, "http_options",
-                     spec_http_options_shown(c->serve.http_options), "grpc_options",
+                     show_http_options(c), "grpc_options",
                      spec_grpc_options_shown(c->serve.grpc_options), "proxies", show_proxies(c),
                      "applications", apps, "target_capacity", show_capacity(c), "target_groups",
                      show_target_groups(c));
@@ -229,9 +240,10 @@ json_t *status_instance(const struct controller *c)
                        ? json_pack("{s:s, s:i}", "host", c->http_host, "port", (int) c->http_port)
                        : json_null();
 
-    return json_pack("{s:s, s:s, s:o, s:s, s:s?, s:O?, s:s}", "session_dir", c->session_dir,
-                     "sockets_dir", sockets, "http", http, "node_id", c->node_id, "node_ip",
-                     c->node_ip, "resources", c->node_resources, "version", BUILD_VERSION);
+    return json_pack("{s:s, s:s, s:o, s:s?, s:s, s:s?, s:O?, s:s}", "session_dir", c->session_dir,
+                     "sockets_dir", sockets, "http", http, "http_error", c->http_error, "node_id",
+                     c->node_id, "node_ip", c->node_ip, "resources", c->node_resources, "version",
+                     BUILD_VERSION);
 }
 
 json_t *status_version(const struct controller *c)

@@ -16,6 +16,11 @@ void replica_greet(struct replica *r)
         free(text);
         r->spec_is_sent = true;
         replica_save(r);
+    } else if (r->phase == PHASE_RECONFIGURE) { /* the old link may have lost it */
+        char *text = json_dumps(json_object_get(r->spec, "config"), JSON_COMPACT);
+
+        peer_send_control(r->peer, "reconfigure", text);
+        free(text);
     }
     if (r->is_stopping) {
         char *body CLEANUP(mem_freep) =

@@ -182,9 +182,11 @@ int replicas_on_reconfigure(struct replicas *rs, const struct frame *f)
     (void) json_object_set_new(r->spec, "config", config);
     replica_save(r);
     text = mem_strndup(m.config_json.data, m.config_json.size);
-    if (r->spec_is_sent && r->peer && r->phase >= PHASE_READY) {
+    if (r->spec_is_sent && r->phase >= PHASE_READY) {
         replica_set_phase(r, PHASE_RECONFIGURE, NULL);
-        peer_send_control(r->peer, "reconfigure", text);
+        if (r->peer) { /* else when it has connected: replica_greet() */
+            peer_send_control(r->peer, "reconfigure", text);
+        }
     }
     return 0;
 }

@@ -291,6 +291,17 @@ static void on_failed_start(struct deployment *d, const char *detail)
     buf_deinit(&text);
 }
 
+/* Ray's sentence, and below it how the replica ended or what its check said. */
+static void on_broken(struct deployment *d, const char *detail)
+{
+    static const char sentence[] = "A replica's health check failed. This deployment will be "
+                                   "UNHEALTHY until the replica recovers or a new deploy happens.";
+    char *text CLEANUP(mem_freep) =
+        mem_printf("%s%s%s", sentence, detail && *detail ? "\n" : "", detail ? detail : "");
+
+    (void) deployment_status_feed(&d->status, DEPLOYMENT_REPLICA_BROKE, text);
+}
+
 void deployment_on_replica(struct deployment *d, struct replica *r, enum replica_event event,
                            const char *detail, uint64_t now_ms)
 {
@@ -300,10 +311,7 @@ void deployment_on_replica(struct deployment *d, struct replica *r, enum replica
     if (is_wanted && outcome == REPLICA_DID_NOT_START) {
         on_failed_start(d, detail ? detail : "");
     } else if (is_wanted && outcome == REPLICA_BROKE) {
-        (void) deployment_status_feed(
-            &d->status, DEPLOYMENT_REPLICA_BROKE,
-            "A replica's health check failed. This deployment will be UNHEALTHY until the replica "
-            "recovers or a new deploy happens.");
+        on_broken(d, detail);
     }
     if (event == REPLICA_IS_READY) {
         d->has_started |= is_wanted && replica_serves(r);
