@@ -286,7 +286,7 @@ static void on_started(struct process *p)
     struct replica *r = CONTAINER_OF(p, struct replica, process);
     const char *app = spec_text(r, "app");
     const char *deployment = spec_text(r, "deployment");
-    char *plain CLEANUP(mem_freep) = mem_printf("replica_%s_%s_%s.log", app, deployment, r->id);
+    char *plain CLEANUP(mem_freep) = mem_printf("replica_%s_%s_%s.out.log", app, deployment, r->id);
     char *file CLEANUP(mem_freep) = log_file_name(plain);
     char *path CLEANUP(mem_freep) = mem_printf("serve/%s", file);
     char *label CLEANUP(mem_freep) = mem_printf("ServeReplica:%s:%s", app, deployment);
