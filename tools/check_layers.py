@@ -27,7 +27,7 @@ LAW = {
     "proxy": "http wire router",
     "replica": "wire",
     "controller": "http wire policy",
-    "cli": "http spec",
+    "cli": "http wire spec",
 }
 PURE = {"policy", "router", "spec"}
 IMPURE_HEADERS = {

@@ -6,6 +6,7 @@
 
 #include "base/nearest.h"
 #include "build_config.h"
+#include "cli/health_cmd.h"
 #include "cli/options.h"
 #include "cli/python_path.h"
 #include "cli/start_cmd.h"
@@ -32,7 +33,7 @@ static const struct command commands[] = {
     {"start", start_cmd, "start an instance on this machine"},
     {"stop", stop_cmd, "stop the instances that you have started"},
     {"status", status_cmd, "show resources and applications"},
-    {"health-check", health_check_cmd, "exit with 0 if the instance at an address is healthy"},
+    {"health-check", health_cmd, "exit with 0 if the instance at an address is healthy"},
     {"kuberay-autoscaler", autoscaler_cmd, NULL},
 };
 

@@ -8,29 +8,22 @@
 #include "cli/options.h"
 #include "http/client.h"
 
-enum { TIMEOUT_MS = 5000 }; /* kubelet's init container has none of its own */
+enum { TIMEOUT_MS = 5000 };
 
 struct status_options {
     const char *address;
-    const char *component;
-    bool skip_version_check;
 };
 
-#define O(letter, name, kind, field, value_name, help)                                             \
-    OPTION(letter, name, kind, struct status_options, field, value_name, help)
-
 static const struct option_row rows[] = {
-    O(0, "address", TEXT, address, "HOST:PORT",
-      "cluster address (RAY_ADDRESS, else the newest here)"),
-    O(0, "component", TEXT, component, "NAME", NULL),
-    O(0, "skip-version-check", SWITCH, skip_version_check, NULL, NULL),
+    OPTION(0, "address", TEXT, struct status_options, address, "HOST:PORT",
+           "cluster address (RAY_ADDRESS, else the newest here)"),
     OPTION_IGNORED("redis-password"),
     OPTION_IGNORED("log-style"),
     OPTION_IGNORED("log-color"),
     {'v', "verbose", OPTION_IGNORE_SWITCH, 0, NULL, NULL},
 };
 
-static const struct option_table status_table = {
+static const struct option_table table = {
     .usage = "ray status [OPTIONS]",
     .about = "Shows what an instance has and what it runs.",
     .rows = rows,
@@ -38,26 +31,18 @@ static const struct option_table status_table = {
     .accept_unknown = true,
 };
 
-static const struct option_table health_table = {
-    .usage = "ray health-check [OPTIONS]",
-    .about = "Exits with 0 if the instance is there and healthy, with 1 if not.",
-    .rows = rows,
-    .n_rows = ARRAY_LEN(rows),
-    .accept_unknown = true,
-};
-
 /* -1: go on; else the exit code. */
-static int parse(const struct option_table *t, int argc, char **argv, struct status_options *o)
+static int parse(int argc, char **argv, struct status_options *o)
 {
     struct option_list arguments = {0};
     struct err err = {0};
     struct buf help;
-    int r = options_parse(t, argc - 1, argv + 1, o, &arguments, NULL, &err);
+    int r = options_parse(&table, argc - 1, argv + 1, o, &arguments, NULL, &err);
 
     option_list_deinit(&arguments);
     if (r == -ECANCELED) {
         buf_init(&help);
-        options_print_help(t, &help);
+        options_print_help(&table, &help);
         (void) fputs(buf_cstr(&help), stdout);
         buf_deinit(&help);
         return 0;
@@ -87,38 +72,6 @@ static int get(const char *base, const char *path, char **ret_body, struct err *
         free(TAKE_PTR(*ret_body));
     }
     return r;
-}
-
-/* The cluster port answers the health route too: an init container knows no other port. */
-int health_check_cmd(int argc, char **argv)
-{
-    struct status_options o = {0};
-    struct instance *i = NULL;
-    struct err err = {0};
-    char *base CLEANUP(mem_freep) = NULL;
-    char *body CLEANUP(mem_freep) = NULL;
-    int code = parse(&health_table, argc, argv, &o);
-    int r = 0;
-
-    if (code >= 0) {
-        return code;
-    }
-    if (!o.address || strcmp(o.address, "auto") == 0) {
-        r = instance_find(NULL, &i, &err);
-        if (r == 0 && !i) {
-            r = err_set(&err, -ENOENT, "no instance is running here");
-        }
-    }
-    if (r == 0) {
-        base = mem_printf("http://%s", i ? i->address : o.address);
-        r = get(base, "/api/gcs_healthz", &body, &err);
-    }
-    instance_free(i);
-    if (r < 0) {
-        (void) fprintf(stderr, "health-check: %s\n", err.text);
-        return 1;
-    }
-    return 0;
 }
 
 static void show_resources(const char *base)
@@ -216,7 +169,7 @@ int status_cmd(int argc, char **argv)
     struct err err = {0};
     char *body CLEANUP(mem_freep) = NULL;
     json_t *details;
-    int code = parse(&status_table, argc, argv, &o);
+    int code = parse(argc, argv, &o);
 
     if (code >= 0) {
         return code;

@@ -243,6 +243,7 @@ class Instance:
         return "".join(
             p.read_text(errors="replace")
             for p in sorted(self.session.joinpath("logs").glob(pattern))
+            if p.is_file()
         )
 
     def log_tails(self, n_lines: int = 15) -> str:
