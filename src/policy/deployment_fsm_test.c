@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+
 /* ray-serve.md §2.8, row by row; KEEPS: status, trigger and message stay. */
 static const struct row {
     enum deployment_state from;
@@ -112,6 +114,77 @@ static void the_same_news_twice_is_no_news(void **state)
     deployment_status_deinit(&s);
 }
 
+/* Whether the document has this line; says which is missing. */
+static void expect_line(const char *doc, const char *line)
+{
+    if (!strstr(doc, line)) {
+        fail_msg("docs/life-cycles.md lacks this line:\n%s", line);
+    }
+}
+
+static char *read_doc(void)
+{
+    FILE *f = fopen(SOURCE_ROOT "/docs/life-cycles.md", "r");
+    struct buf text;
+    size_t n;
+
+    assert_non_null(f);
+    buf_init(&text);
+    while ((n = fread(buf_reserve(&text, 4096), 1, 4096, f)) > 0) {
+        buf_commit(&text, n);
+    }
+    (void) fclose(f);
+    return buf_take_str(&text);
+}
+
+/* One row of the document: what each state becomes. */
+static void print_row(unsigned event, const char *name, struct buf *out)
+{
+    buf_printf(out, "| %s |", name);
+    for (unsigned from = 0; from < N_DEPLOYMENT_STATES; from++) {
+        struct deployment_status s = {from, N_TRIGGERS, mem_strdup("before")};
+
+        if (!deployment_status_feed(&s, event, "after")) {
+            buf_put_str(out, " |");
+        } else if (s.trigger == N_TRIGGERS) {
+            buf_put_str(out, " (message) |");
+        } else {
+            buf_printf(out, " %s, %s |", deployment_state_name(s.state),
+                       deployment_trigger_name(s.trigger));
+        }
+        deployment_status_deinit(&s);
+    }
+    buf_put_char(out, '\n');
+}
+
+static void the_document_shows_this_machine(void **state)
+{
+    static const char *const names[N_DEPLOYMENT_EVENTS] = {
+        [DEPLOYMENT_CHANGED] = "changed",
+        [DEPLOYMENT_RAISED] = "num_replicas raised",
+        [DEPLOYMENT_LOWERED] = "num_replicas lowered",
+        [DEPLOYMENT_AUTO_RAISED] = "autoscaler raises",
+        [DEPLOYMENT_AUTO_LOWERED] = "autoscaler lowers",
+        [DEPLOYMENT_IS_COMPLETE] = "is complete",
+        [DEPLOYMENT_REPLICA_BROKE] = "a replica broke",
+        [DEPLOYMENT_CANNOT_START] = "cannot start",
+        [DEPLOYMENT_RETRIES] = "retries a start",
+        [DEPLOYMENT_INTERNAL_ERROR] = "internal error",
+        [DEPLOYMENT_DELETED] = "deleted",
+    };
+    char *doc CLEANUP(mem_freep) = read_doc();
+
+    (void) state;
+    for (unsigned e = 0; e < N_DEPLOYMENT_EVENTS; e++) {
+        struct buf line;
+
+        buf_init(&line);
+        print_row(e, names[e], &line);
+        expect_line(doc, buf_cstr(&line));
+        buf_deinit(&line);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_changed_config_starts_an_update_from_everywhere),
         cmocka_unit_test(a_retry_changes_the_message_only),
         cmocka_unit_test(the_same_news_twice_is_no_news),
+        cmocka_unit_test(the_document_shows_this_machine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

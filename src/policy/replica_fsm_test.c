@@ -3,9 +3,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+#include "base/buf.h"
 
 /* A replica that went through these events. */
 static struct replica after(const enum replica_event *events, size_t n)
@@ -144,6 +147,84 @@ static void the_end_is_final(void **state)
     }
 }
 
+/* Whether the document has this line; says which is missing. */
+static void expect_line(const char *doc, const char *line)
+{
+    if (!strstr(doc, line)) {
+        fail_msg("docs/life-cycles.md lacks this line:\n%s", line);
+    }
+}
+
+static char *read_doc(void)
+{
+    FILE *f = fopen(SOURCE_ROOT "/docs/life-cycles.md", "r");
+    struct buf text;
+    size_t n;
+
+    assert_non_null(f);
+    buf_init(&text);
+    while ((n = fread(buf_reserve(&text, 4096), 1, 4096, f)) > 0) {
+        buf_commit(&text, n);
+    }
+    (void) fclose(f);
+    return buf_take_str(&text);
+}
+
+static const enum replica_event ways[N_REPLICA_STATES][2] = {
+    [REPLICA_STARTING] = {REPLICA_IS_COMING, REPLICA_IS_COMING},
+    [REPLICA_UPDATING] = {REPLICA_IS_READY, REPLICA_UPDATE},
+    [REPLICA_RECOVERING] = {REPLICA_REMEMBER, REPLICA_REMEMBER},
+    [REPLICA_RUNNING] = {REPLICA_IS_READY, REPLICA_IS_READY},
+    [REPLICA_STOPPING] = {REPLICA_STOP, REPLICA_STOP},
+    [REPLICA_ENDED] = {REPLICA_IS_GONE, REPLICA_IS_GONE},
+};
+
+/* One row of the document: what each state becomes, and what that means. */
+static void print_row(unsigned event, const char *name, struct buf *out)
+{
+    static const char *const meanings[] = {[REPLICA_FINE] = "",
+                                           [REPLICA_DID_NOT_START] = " (failed start)",
+                                           [REPLICA_BROKE] = " (broke)"};
+
+    buf_printf(out, "| %s |", name);
+    for (unsigned from = 0; from < N_REPLICA_STATES; from++) {
+        struct replica r = after(ways[from], 2);
+        enum replica_outcome outcome;
+
+        assert_int_equal(r.state, from);
+        outcome = replica_feed(&r, event, 9);
+        if (r.state == from && outcome == REPLICA_FINE) {
+            buf_put_str(out, " |");
+        } else {
+            buf_printf(out, " %s%s |",
+                       r.state == REPLICA_ENDED ? "ended" : replica_state_name(r.state),
+                       meanings[outcome]);
+        }
+    }
+    buf_put_char(out, '\n');
+}
+
+static void the_document_shows_this_machine(void **state)
+{
+    static const char *const names[N_REPLICA_EVENTS] = {
+        [REPLICA_IS_COMING] = "is coming", [REPLICA_IS_READY] = "is ready",
+        [REPLICA_FAILED] = "failed",       [REPLICA_IS_UNHEALTHY] = "is unhealthy",
+        [REPLICA_IS_GONE] = "is gone",     [REPLICA_STOP] = "stop",
+        [REPLICA_UPDATE] = "update",       [REPLICA_REMEMBER] = "remember",
+    };
+    char *doc CLEANUP(mem_freep) = read_doc();
+
+    (void) state;
+    for (unsigned e = 0; e < N_REPLICA_EVENTS; e++) {
+        struct buf line;
+
+        buf_init(&line);
+        print_row(e, names[e], &line);
+        expect_line(doc, buf_cstr(&line));
+        buf_deinit(&line);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +239,7 @@ int main(void)
         cmocka_unit_test(one_that_ended_while_nobody_watched_breaks_nothing),
         cmocka_unit_test(nothing_brings_back_one_that_stops),
         cmocka_unit_test(the_end_is_final),
+        cmocka_unit_test(the_document_shows_this_machine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
