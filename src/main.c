@@ -8,16 +8,13 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "base/base.h"
-
-/* Weak until each has landed. */
-#define WEAK __attribute__((weak))
-int init_main(int argc, char **argv) WEAK;
-int node_main(int argc, char **argv) WEAK;
-int ray_cmd_main(int argc, char **argv) WEAK;
-int controller_main(int argc, char **argv) WEAK;
-int proxy_main(int argc, char **argv) WEAK;
-int serve_cmd_main(int argc, char **argv) WEAK;
+#include "cli/python_path.h"
+#include "cli/ray_cmd.h"
+#include "cli/serve_cmd.h"
+#include "controller/main.h"
+#include "init/main.h"
+#include "node/main.h"
+#include "proxy/main.h"
 
 struct program {
     const char *name;
@@ -39,7 +36,7 @@ static const struct program by_first_argument[] = {
 static const struct program *find(const struct program *rows, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].main && strcmp(rows[i].name, name) == 0) {
+        if (strcmp(rows[i].name, name) == 0) {
             return &rows[i];
         }
     }
@@ -54,6 +51,7 @@ int main(int argc, char **argv)
         return 2;
     }
     (void) signal(SIGPIPE, SIG_IGN);
+    python_path_init(argv[0]);
     p = find(by_own_name, ARRAY_LEN(by_own_name), basename(argv[0]));
     if (p) {
         return p->main(argc, argv);

@@ -239,6 +239,18 @@ int instance_lock(uint16_t cluster_port, int *ret_fd, char **ret_path, struct er
     return err_set(err, -EEXIST, "an instance already has the cluster port %u", cluster_port);
 }
 
+void instance_clean_up(const struct instance *i)
+{
+    static const char *const names[] = {"controller", "node", "router"};
+
+    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+        char *path CLEANUP(mem_freep) = mem_printf("%s/sockets/%s", i->session_dir, names[n]);
+
+        (void) unlink(path);
+    }
+    (void) unlink(i->path);
+}
+
 int instance_write(int fd, const struct instance *i, struct err *err)
 {
     json_t *record = json_pack("{s:I, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:f}", "pid",

@@ -42,6 +42,8 @@ int instance_find(const char *address, struct instance **ret_instance, struct er
 /* Makes and locks the record for a cluster port; the descriptor (close-on-exec off) holds the lock
  * until every copy of it is closed.  -EEXIST: a living instance has it. */
 int instance_lock(uint16_t cluster_port, int *ret_fd, char **ret_path, struct err *err) MUST_CHECK;
+/* Removes the record and the sockets of an instance that has died without doing so. */
+void instance_clean_up(const struct instance *i);
 /* Writes the record's contents. */
 int instance_write(int fd, const struct instance *i, struct err *err) MUST_CHECK;
 

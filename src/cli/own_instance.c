@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/python_path.h"
+
 enum { WORD_MAX = 1024, POLL_MS = 20, FORCE_INTERRUPTS = 2 };
 
 /* Takes the words; they go with exec. */
@@ -28,6 +30,7 @@ static _Noreturn void become_instance(int ready_fd, int owner_fd)
                           mem_strdup("--block"),
                           mem_printf("--ready-fd=%d", ready_fd),
                           mem_printf("--owner-fd=%d", owner_fd),
+                          mem_printf("--python=%s", python_path(NULL)),
                           NULL};
 
     (void) setsid(); /* a Ctrl-C at the terminal is for us; we tell the instance */

@@ -50,21 +50,33 @@ static char *in_path(const char *name)
     return NULL;
 }
 
-char *python_path(const char *wanted)
+static char *beside_any(const char *path)
 {
     static const char *const places[] = {"python", "python3", "../venv/bin/python"};
+    char *found = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(places) && path && !found; i++) {
+        found = beside(path, places[i]);
+    }
+    return found;
+}
+
+char *python_path(const char *wanted)
+{
     char *command CLEANUP(mem_freep) = NULL;
+    char *found;
+    char self[4096];
+    ssize_t n;
 
     if (wanted) {
         return strchr(wanted, '/') ? absolute(wanted) : mem_strdup(wanted);
     }
     command = strchr(called_as, '/') ? mem_strdup(called_as) : in_path(called_as);
-    for (size_t i = 0; i < ARRAY_LEN(places) && command; i++) {
-        char *found = beside(command, places[i]);
-
-        if (found) {
-            return found;
-        }
+    found = beside_any(command);
+    if (!found) {
+        n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        self[MAX(n, 0)] = '\0';
+        found = beside_any(self);
     }
-    return mem_strdup(BUILD_PYTHON[0] != '\0' ? BUILD_PYTHON : "python3");
+    return found ? found : mem_strdup(BUILD_PYTHON[0] != '\0' ? BUILD_PYTHON : "python3");
 }

@@ -8,7 +8,6 @@
 #include "build_config.h"
 #include "cli/health_cmd.h"
 #include "cli/options.h"
-#include "cli/python_path.h"
 #include "cli/start_cmd.h"
 #include "cli/status_cmd.h"
 #include "cli/stop_cmd.h"
@@ -76,7 +75,6 @@ int ray_cmd_main(int argc, char **argv)
     const char *name = basename(argv[0]);
     const char *word = argc > 1 ? argv[1] : "--help";
 
-    python_path_init(argv[0]);
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help(name);
         return argc > 1 ? 0 : 2;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "base/nearest.h"
-#include "cli/python_path.h"
 #include "cli/serve_priv.h"
 
 #define RAY_VERSION "2.53.0" /* whose command line this is */
@@ -64,7 +63,6 @@ int serve_cmd_main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "--help";
 
-    python_path_init(argv[0]);
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help();
         return argc > 1 ? 0 : 2;

@@ -106,26 +106,31 @@ static int refuse_second(const struct instance *i)
     return 1;
 }
 
-/* With no port named, a living instance of the same temporary directory is in the way. */
+/* One that is in the way: it has the port that was asked for, or, with no port named, the same
+ * temporary directory.  Those that have died are cleared away, with a word. */
 static struct instance *find_running(const struct start *s)
 {
-    char address[32];
     struct instance *found = NULL;
     struct instance *i;
+    struct instance *tmp;
     struct list all;
 
-    if (s->o.port > 0) {
-        (void) snprintf(address, sizeof(address), "127.0.0.1:%lld", (long long) s->o.port);
-        return instance_find(address, &found, NULL) < 0 ? NULL : found;
+    if (instance_list(&all, NULL) < 0) {
+        return NULL; /* taking the record will say why */
     }
-    if (s->o.port == 0 || instance_list(&all, NULL) < 0) {
-        return NULL;
-    }
-    LIST_FOREACH (i, &all, link) {
-        if (i->alive && strcmp(i->temp_dir, s->session.temp_dir) == 0) {
+    LIST_FOREACH_SAFE (i, tmp, &all, link) {
+        const char *colon = strrchr(i->address, ':');
+        bool is_same = s->o.port < 0 ? strcmp(i->temp_dir, s->session.temp_dir) == 0
+                                     : colon && strtol(colon + 1, NULL, 10) == s->o.port;
+
+        if (!i->alive) {
+            (void) printf("The instance at %s (process %lld) died without stopping; its record "
+                          "is removed.\n",
+                          i->address, (long long) i->pid);
+            instance_clean_up(i);
+        } else if (is_same && !found) {
             list_remove(&i->link);
             found = i;
-            break;
         }
     }
     instance_list_free(&all);
@@ -134,18 +139,7 @@ static struct instance *find_running(const struct start *s)
 
 static int take_record(struct start *s, struct err *err)
 {
-    char *path CLEANUP(mem_freep) = NULL;
-    int r = instance_lock(s->listeners[CLUSTER].port, &s->record_fd, &path, err);
-    char old[2];
-
-    if (r < 0) {
-        return r;
-    }
-    if (pread(s->record_fd, old, 1, 0) == 1) {
-        (void) printf("The record of an instance that is gone was at this port; it is replaced.\n");
-    }
-    s->record = TAKE_PTR(path);
-    return 0;
+    return instance_lock(s->listeners[CLUSTER].port, &s->record_fd, &s->record, err);
 }
 
 static int write_record(const struct start *s, struct err *err)
@@ -190,6 +184,7 @@ static void add_node_options(const struct start *s, struct option_list *argv)
     add_word(argv, mem_printf("--resources=%s", s->resources));
     add_word(argv, mem_printf("--agent-port=%u", s->listeners[AGENT].port));
     add_word(argv, mem_printf("--log-to-stdout=%d", s->o.block));
+    add_word(argv, mem_printf("--terse=%d", s->o.owner_fd >= 0));
     if (s->o.labels) {
         add_word(argv, mem_printf("--labels=%s", s->o.labels));
     }
@@ -313,7 +308,10 @@ static int wait_ready(const struct start *s, int fd)
     }
     (void) fprintf(stderr, "The instance did not start: %s",
                    said[0] != '\0' ? said : "init has ended without a word\n");
-    show_log_tail(s);
+    if (!strstr(said, "Its last output:")) {
+        show_log_tail(s);
+    }
+    (void) fprintf(stderr, "Logs: %s/logs\n", s->session.folder);
     return 1;
 }
 
@@ -392,7 +390,9 @@ static int run(struct start *s)
     } else if (!s->o.block) {
         code = start_detached(s);
     } else {
-        say_where(s, false);
+        if (s->o.owner_fd < 0) {
+            say_where(s, false); /* an owner speaks for itself */
+        }
         if (become_init(s, (int) s->o.ready_fd, &err) < 0) {
             (void) fprintf(stderr, "ray start: %s\n", err.text);
         }

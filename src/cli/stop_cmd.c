@@ -36,19 +36,6 @@ static const struct option_table table = {
     .accept_unknown = true,
 };
 
-/* Init itself does not answer any more: its end takes all processes with it; the files are ours. */
-static void clean_up(const struct instance *i)
-{
-    static const char *const names[] = {"controller", "node", "router"};
-
-    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
-        char *path CLEANUP(mem_freep) = mem_printf("%s/sockets/%s", i->session_dir, names[n]);
-
-        (void) unlink(path);
-    }
-    (void) unlink(i->path);
-}
-
 static int stop(const struct instance *i, const struct stop_options *o)
 {
     pid_t pid = (pid_t) i->pid;
@@ -72,7 +59,7 @@ static int stop(const struct instance *i, const struct stop_options *o)
             (void) fprintf(stderr, "ray stop: process %d cannot be killed\n", (int) pid);
             return 1;
         }
-        clean_up(i);
+        instance_clean_up(i); /* init could not */
     }
     (void) printf("Stopped the instance at %s.\n", i->address);
     return 0;
@@ -106,7 +93,7 @@ static int stop_all(const struct stop_options *o)
             n_found++;
             code |= stop(i, o);
         } else {
-            clean_up(i); /* one that was killed */
+            instance_clean_up(i); /* it was killed */
         }
     }
     instance_list_free(&all);

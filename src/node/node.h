@@ -18,6 +18,7 @@ struct node_options {
     const char *labels;    /* JSON object or NULL */
     int64_t agent_port;
     bool log_to_stdout;
+    bool is_terse; /* only users' lines and warnings there: it is a driver's terminal */
 };
 
 struct node {

@@ -26,6 +26,8 @@ static void store(struct span name, const char *value, struct node_options *o)
         o->agent_port = strtol(value, NULL, 10);
     } else if (span_is(name, "--log-to-stdout")) {
         o->log_to_stdout = strcmp(value, "1") == 0;
+    } else if (span_is(name, "--terse")) {
+        o->is_terse = strcmp(value, "1") == 0;
     }
 }
 

@@ -85,10 +85,11 @@ static void on_started(struct process *p)
                                         ? mem_printf("serve/controller_%u.log", p->pid)
                                         : mem_printf("serve/proxy_%s.log", ip);
     char *link CLEANUP(mem_freep) = mem_printf("%s.log", s->row->name);
+    enum log_show show = n->options.is_terse ? LOG_SHOW_WARNINGS : s->row->show;
 
     log_info("a process runs", "name=%s pid=%u", s->row->name, p->pid);
     log_sink_close(&p->log);
-    log_sink_open(&p->log, n->logs, file, link, s->row->label, p->pid, s->row->show);
+    log_sink_open(&p->log, n->logs, file, link, s->row->label, p->pid, show);
 }
 
 /* The first time in a while it is started again at once, then ever later. */
