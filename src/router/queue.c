@@ -67,10 +67,16 @@ void queue_push_back(struct router_queue *q, struct router_request *r)
     }
 }
 
-/* One that comes back waited before: it and its caller are next. */
-void queue_push_front(struct router_queue *q, struct router_request *r)
+void queue_put_back(struct router_queue *q, struct router_request *r)
 {
-    list_push_front(&q->waiting, &r->link);
+    struct router_request *later;
+
+    LIST_FOREACH (later, &q->waiting, link) {
+        if (later->order > r->order) {
+            break;
+        }
+    }
+    list_insert_before(&later->link, &r->link);
     joined(q, r);
     list_remove(&q->turn);
     list_push_front(&q->deployment->turns, &q->turn);

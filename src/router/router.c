@@ -67,6 +67,17 @@ static void pump(struct router *router, struct router_deployment *d)
     }
 }
 
+/* After what is rare: the request's deployment need not be the one that now lists the replica. */
+static void pump_all(struct router *router)
+{
+    struct map_node *n;
+    struct map_node *tmp;
+
+    MAP_FOREACH (n, tmp, &router->deployments) {
+        pump(router, MAP_ENTRY(n, struct router_deployment, node));
+    }
+}
+
 /* Deployments. */
 
 static void fail_queued(struct router *router, struct router_deployment *d, enum router_failure why)
@@ -75,6 +86,14 @@ static void fail_queued(struct router *router, struct router_deployment *d, enum
 
     while ((r = queue_pop_turn(d))) {
         fail(router, r, why);
+    }
+}
+
+/* What waits at a deployment that failed to deploy and has no replica left. */
+static void fail_hopeless(struct router *router, struct router_deployment *d)
+{
+    if (!d->limits.available && d->n_replicas == 0) {
+        fail_queued(router, d, ROUTER_FAILURE_UNAVAILABLE);
     }
 }
 
@@ -100,9 +119,7 @@ struct router_deployment *router_deployment_set(struct router *router, struct sp
         map_put(&router->deployments, (struct span){d->id, id.size}, &d->node);
     }
     d->limits = *limits;
-    if (!d->limits.available && d->n_replicas == 0) {
-        fail_queued(router, d, ROUTER_FAILURE_UNAVAILABLE);
-    }
+    fail_hopeless(router, d);
     pump(router, d);
     return d;
 }
@@ -209,11 +226,25 @@ static struct router_replica *get_replica(struct router *router, struct span id)
     return replica;
 }
 
+static void take_off(struct router_replica *replica)
+{
+    struct router_deployment *d = replica->deployment;
+
+    list_remove(&replica->of_deployment);
+    replica->deployment = NULL;
+    d->n_replicas--;
+    d->n_ongoing -= replica->n_running;
+}
+
 void router_replica_list(struct router *router, struct router_deployment *d, struct span id)
 {
     struct router_replica *replica = get_replica(router, id);
+    struct router_deployment *before = replica->deployment;
 
-    ASSERT(!replica->deployment || replica->deployment == d);
+    if (before && before != d) {
+        take_off(replica);
+        fail_hopeless(router, before);
+    }
     if (!replica->deployment) {
         replica->deployment = d;
         list_push_back(&d->replicas, &replica->of_deployment);
@@ -228,11 +259,9 @@ void router_replica_unlist(struct router *router, struct router_replica *replica
     struct router_deployment *d = replica->deployment;
 
     if (d) {
-        list_remove(&replica->of_deployment);
-        replica->deployment = NULL;
-        d->n_replicas--;
-        d->n_ongoing -= replica->n_running;
+        take_off(replica);
         slots_forget(router, replica);
+        fail_hopeless(router, d);
     }
 }
 
@@ -264,7 +293,7 @@ static void give_back(struct router *router, struct router_request *r, bool was_
 {
     const struct router_deployment *d = r->queue ? r->queue->deployment : NULL;
 
-    if (r->cancelled || (was_started && (!r->idempotent || r->retried))) {
+    if (r->cancelled || r->is_spent || (was_started && (!r->idempotent || r->retried))) {
         fail(router, r, ROUTER_FAILURE_DIED);
     } else if (!was_started && r->n_attempts >= ROUTER_MAX_ATTEMPTS) {
         fail(router, r, ROUTER_FAILURE_ATTEMPTS);
@@ -274,15 +303,13 @@ static void give_back(struct router *router, struct router_request *r, bool was_
         fail(router, r, ROUTER_FAILURE_UNAVAILABLE);
     } else {
         r->retried |= was_started;
-        queue_push_front(r->queue, r);
+        queue_put_back(r->queue, r);
     }
 }
 
 /* From the youngest on, so that the oldest ends up first in its queue. */
 void router_replica_lost(struct router *router, struct router_replica *replica)
 {
-    struct router_deployment *d = replica->deployment;
-
     ASSERT(replica->user);
     replica->user = NULL;
     replica->n_foreign = 0;
@@ -290,14 +317,11 @@ void router_replica_lost(struct router *router, struct router_replica *replica)
         struct router_request *r = LIST_ENTRY(replica->running.prev, struct router_request, link);
         bool was_started = r->state == REQUEST_STARTED;
 
-        d = r->queue ? r->queue->deployment : d; /* they all came from one deployment */
         slots_release(r);
         give_back(router, r, was_started);
     }
     slots_forget(router, replica);
-    if (d) {
-        pump(router, d);
-    }
+    pump_all(router);
 }
 
 struct router_replica *router_replica_next(const struct router_deployment *d,
@@ -334,6 +358,7 @@ enum router_result router_submit(struct router *router, struct router_deployment
         q->n_waiting >= (size_t) d->limits.max_queued_requests && !slots_choose(router, d)) {
         return ROUTER_FULL;
     }
+    r->order = router->n_submitted++;
     queue_push_back(q, r);
     pump(router, d);
     if (r->state == REQUEST_QUEUED && d->n_replicas == 0) {
@@ -365,16 +390,12 @@ void router_ended(struct router *router, struct router_request *r)
 void router_not_taken(struct router *router, struct router_request *r)
 {
     struct router_replica *replica = r->replica;
-    struct router_deployment *d = replica->deployment;
 
     ASSERT(r->state == REQUEST_DISPATCHED);
     slots_release(r);
     slots_forget(router, replica);
-    d = r->queue ? r->queue->deployment : d;
     give_back(router, r, false);
-    if (d) {
-        pump(router, d);
-    }
+    pump_all(router);
 }
 
 bool router_cancel(struct router *router, struct router_request *r)

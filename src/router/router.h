@@ -11,9 +11,10 @@
  * has really ended or its process died, never before: there is no other path.
  *
  *     IDLE ──submit──▶ QUEUED ──slot──▶ DISPATCHED ──started──▶ STARTED ──ended──▶ IDLE
- *                        │ ▲              │    │                   │
- *                 cancel │ └─died, not taken   └─cancel: told to the replica; its end frees the
- * slot ▼ IDLE
+ *                       │  ▲               │                        │
+ *                       │  └── not taken ──┴── its replica died ────┘
+ *                       └─cancel─▶ IDLE        (a cancel here is told to the replica: its end
+ *                                               frees the slot)
  *
  * Callbacks must not call back into the router. */
 
@@ -37,14 +38,17 @@ enum request_state {
     REQUEST_STARTED,    /* user code runs */
 };
 
-/* Embedded in its owner's request; zeroed by the owner, who then sets 'idempotent'. */
+/* Embedded in its owner's request; zeroed by the owner, who then sets these. */
 struct router_request {
     bool idempotent; /* may run twice: GET, HEAD, Idempotency-Key */
+    bool
+        is_spent; /* cannot be sent again: some of its body is gone, some of its answer passed on */
 
     /* The router's. */
     bool cancelled; /* nobody waits for the answer, but the slot is still taken */
     bool retried;   /* was STARTED once before, on a replica that died */
     uint8_t n_attempts;
+    uint64_t order; /* of submission: one that comes back gets its old place */
     enum request_state state;
     struct list link;               /* in queue.waiting or replica.running */
     struct router_queue *queue;     /* where it waits or came from; NULL once it cannot go back */
@@ -68,7 +72,7 @@ enum router_result {
 };
 
 enum router_failure {
-    ROUTER_FAILURE_DIED,        /* its replica died after STARTED */
+    ROUTER_FAILURE_DIED,        /* its replica died after STARTED, or when it was spent */
     ROUTER_FAILURE_ATTEMPTS,    /* ROUTER_MAX_ATTEMPTS replicas died or refused before STARTED */
     ROUTER_FAILURE_UNAVAILABLE, /* the deployment turned unavailable while it was queued */
     ROUTER_FAILURE_REMOVED,     /* the deployment was deleted while it was queued */
@@ -116,6 +120,7 @@ size_t router_queued_by(const struct router_deployment *d, const struct router_c
 /* Replicas.  One gets requests while it is both listed (by the controller) and connected (to us).
  */
 struct router_replica *router_replica_find(const struct router *router, struct span id);
+/* One that another deployment listed moves. */
 void router_replica_list(struct router *router, struct router_deployment *d, struct span id);
 void router_replica_unlist(struct router *router, struct router_replica *replica);
 /* 'user' is the owner's link to it.  'n_running' slots are still taken by requests of an earlier

@@ -11,6 +11,7 @@ struct router {
     const struct router_actions *actions;
     void *user;
     uint64_t seed;
+    uint64_t n_submitted;
     struct map deployments; /* of struct router_deployment.node; owned */
     struct map replicas;    /* of struct router_replica.node; owned */
 };
@@ -53,7 +54,9 @@ struct router_replica {
 struct router_queue *queue_of(struct router_deployment *d, struct router_caller *c); /* or NULL */
 struct router_queue *queue_get(struct router_deployment *d, struct router_caller *c);
 void queue_push_back(struct router_queue *q, struct router_request *r);
-void queue_push_front(struct router_queue *q, struct router_request *r);
+/* One that comes back waited before: it goes before those that came after it, and its caller is
+ * next. */
+void queue_put_back(struct router_queue *q, struct router_request *r);
 void queue_remove(struct router_queue *q, struct router_request *r);
 /* The request whose turn it is, taken out; its caller goes to the end of the turns.  NULL: nobody
  * waits. */

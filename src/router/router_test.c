@@ -268,6 +268,34 @@ static void what_a_replica_does_not_take_goes_back_to_the_head(void **state)
     assert_ptr_equal(last, &req[0]);
 }
 
+static void what_cannot_be_sent_again_fails_with_its_replica(void **state)
+{
+    struct router_replica *a = replica("a", &link_a);
+
+    (void) state;
+    req[0].is_spent = true;
+    assert_int_equal(submit(&alice, &req[0]), ROUTER_DISPATCHED);
+    router_replica_lost(router, a);
+    did("df");
+    assert_int_equal(last_failure, ROUTER_FAILURE_DIED);
+}
+
+static void a_slot_that_frees_serves_the_deployment_that_lists_its_replica_now(void **state)
+{
+    const struct router_limits one = {1, -1, true};
+    struct router_deployment *other = router_deployment_set(router, SPAN("app#E"), &one);
+
+    (void) state;
+    replica("a", &link_a);
+    assert_int_equal(submit(&alice, &req[0]), ROUTER_DISPATCHED);
+    router_replica_list(router, other, SPAN("a"));
+    assert_int_equal(router_submit(router, other, &alice, &req[1]), ROUTER_QUEUED);
+    did("d");
+    router_not_taken(router, &req[0]);
+    did("d");
+    assert_ptr_equal(last, &req[1]);
+}
+
 static void an_unlisted_replica_finishes_what_it_has_and_gets_no_more(void **state)
 {
     struct router_replica *a = replica("a", &link_a);
@@ -339,6 +367,8 @@ int main(void)
         TEST(three_deaths_before_it_began_end_a_request),
         TEST(what_had_begun_fails_unless_it_may_run_twice_and_then_once),
         TEST(what_a_replica_does_not_take_goes_back_to_the_head),
+        TEST(what_cannot_be_sent_again_fails_with_its_replica),
+        TEST(a_slot_that_frees_serves_the_deployment_that_lists_its_replica_now),
         TEST(an_unlisted_replica_finishes_what_it_has_and_gets_no_more),
         TEST(slots_of_an_earlier_router_count_until_they_are_given_back),
         TEST(an_unavailable_deployment_refuses_and_fails_what_waits),
