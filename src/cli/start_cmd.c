@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -203,6 +204,9 @@ static int become_init(const struct start *s, int ready_fd, struct err *err)
     if (r < 0) {
         return r;
     }
+    /* Whatever our caller left open stays behind: somebody may wait for its end. */
+    (void) close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    keep_over_exec(s->record_fd);
     add_word(&argv, mem_strdup("model-service"));
     add_word(&argv, mem_strdup("init"));
     add_word(&argv, mem_printf("--session-dir=%s", s->session.folder));

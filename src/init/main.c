@@ -2,6 +2,7 @@
 #include "init/main.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -442,19 +443,6 @@ static int open_log(void)
     return 0;
 }
 
-/* No descriptor that we were given may reach a child by accident; the record's lock is held by one
- * of them. */
-static void close_on_exec(void)
-{
-    for (int fd = 3; fd < 64; fd++) {
-        int flags = fcntl(fd, F_GETFD);
-
-        if (flags >= 0) {
-            (void) fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
-        }
-    }
-}
-
 static void remove_files(void)
 {
     static const char *const names[] = {"controller", "node", "router"};
@@ -504,7 +492,9 @@ int init_main(int argc, char **argv)
         (void) fprintf(stderr, "init is started by `ray start` only\n");
         return 2;
     }
-    close_on_exec();
+    /* What we were given may reach a child only when the node says so; one of them is the record's
+     * lock. */
+    (void) close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     if (open_log() < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
         return 1;
     }
