@@ -274,8 +274,11 @@ void replica_start(struct replica *r)
     if (json_object_get(runtime_env, "pip")) {
         log_warn("runtime_env.pip is not supported yet and left out", "replica=%s", r->id);
     }
-    replica_set_phase(
-        r, json_object_get(runtime_env, "working_dir") ? PHASE_FETCH_CODE : PHASE_QUEUED, NULL);
+    if (json_object_get(runtime_env, "working_dir") || json_object_get(runtime_env, "py_modules")) {
+        replica_set_phase(r, PHASE_FETCH_CODE, NULL);
+    } else {
+        replica_report(r);
+    }
     r->code_job = code_prepare(n->code, runtime_env, false, on_code, r);
 }
 
