@@ -150,6 +150,7 @@ static int check_health(const struct health_options *o)
     (void) alarm(LIMIT_S); /* a name server may keep us waiting; its signal ends us */
     r = find_address(o, &address, &err);
     if (r == 0) {
+        ASSERT(address);
         fd = dial(address, &err);
         r = fd < 0 ? fd : greet(fd, &err);
     }

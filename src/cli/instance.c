@@ -143,6 +143,7 @@ int instance_list(struct list *ret_instances, struct err *err)
     if (r < 0) {
         return r;
     }
+    ASSERT(folder);
     dir = opendir(folder);
     while (dir && (entry = readdir(dir))) {
         const char *dot = strrchr(entry->d_name, '.');

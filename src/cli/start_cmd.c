@@ -146,6 +146,7 @@ static int take_record(struct start *s, struct err *err)
 static int write_record(const struct start *s, struct err *err)
 {
     struct timespec now;
+    char version[] = BUILD_VERSION;
     char *address CLEANUP(mem_freep) = mem_printf("127.0.0.1:%u", s->listeners[CLUSTER].port);
     const char *host = s->listeners[DASHBOARD].host;
     bool any = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "localhost") == 0;
@@ -158,7 +159,7 @@ static int write_record(const struct start *s, struct err *err)
                          .session_dir = s->session.folder,
                          .temp_dir = s->session.temp_dir,
                          .python = s->python,
-                         .version = (char *) (uintptr_t) BUILD_VERSION,
+                         .version = version,
                          .pid = getpid(),
                          .agent_port = s->listeners[AGENT].port};
 
@@ -169,14 +170,20 @@ static int write_record(const struct start *s, struct err *err)
 
 /* Becoming init. */
 
-static void add_word(struct option_list *argv, char *word /* taken: it goes with exec */)
+/* The command line of init; nothing of it is ever freed: it goes with exec. */
+struct words {
+    char **items; /* ends with NULL */
+    size_t size;
+};
+
+static void add_word(struct words *w, char *word)
 {
-    argv->items = mem_realloc(argv->items, (argv->size + 2) * sizeof(*argv->items));
-    argv->items[argv->size++] = word;
-    argv->items[argv->size] = NULL;
+    w->items = mem_realloc(w->items, (w->size + 2) * sizeof(*w->items));
+    w->items[w->size++] = word;
+    w->items[w->size] = NULL;
 }
 
-static void add_node_options(const struct start *s, struct option_list *argv)
+static void add_node_options(const struct start *s, struct words *argv)
 {
     add_word(argv, mem_strdup("--"));
     add_word(argv, mem_printf("--node-id=%s", s->node_id));
@@ -198,7 +205,7 @@ static void keep_over_exec(int fd)
 
 static int become_init(const struct start *s, int ready_fd, struct err *err)
 {
-    struct option_list argv = {0};
+    struct words argv = {0};
     int r = write_record(s, err);
 
     if (r < 0) {
@@ -226,7 +233,7 @@ static int become_init(const struct start *s, int ready_fd, struct err *err)
     }
     add_node_options(s, &argv);
     (void) fflush(NULL);
-    (void) execv("/proc/self/exe", (char **) (uintptr_t) argv.items);
+    (void) execv("/proc/self/exe", argv.items);
     return err_errno(err, "cannot run init");
 }
 

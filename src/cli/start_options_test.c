@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "cli/start_options.h"
 
@@ -16,8 +17,7 @@ static int parse(struct start_options *o, const char *line)
     char *save = NULL;
     int n = 0;
 
-    assert_true(strlen(line) < sizeof(copy));
-    strcpy(copy, line);
+    assert_true(snprintf(copy, sizeof(copy), "%s", line) < (int) sizeof(copy));
     for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
         words[n++] = w;
     }

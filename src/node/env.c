@@ -93,12 +93,12 @@ static char *expand(const struct env *e, const char *value)
     return buf_take_str(&out);
 }
 
-void env_merge(struct env *e, const json_t *env_vars)
+void env_merge(struct env *e, json_t *env_vars)
 {
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *) (uintptr_t) env_vars, name, value)
+    json_object_foreach(env_vars, name, value)
     {
         if (json_is_string(value)) {
             char *text CLEANUP(mem_freep) = expand(e, json_string_value(value));

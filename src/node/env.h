@@ -24,7 +24,7 @@ void env_prepend(struct env *e, const char *name, const char *text);
 
 /* runtime_env.env_vars; "${NAME}" in a value stands for the variable's value so far. NULL is fine.
  */
-void env_merge(struct env *e, const json_t *env_vars);
+void env_merge(struct env *e, json_t *env_vars);
 
 /* As a row of NUL-terminated "NAME=value". */
 void env_row(const struct env *e, struct buf *out);

@@ -83,6 +83,9 @@ struct span tail_lines(const struct tail *t)
     while (all.size > 0 && (all.data[all.size - 1] == '\n' || all.data[all.size - 1] == '\r')) {
         all.size--;
     }
+    if (all.size == 0) {
+        return (struct span){0};
+    }
     for (at = all.size; at > 0 && all.size - at < TAIL_MAX_SIZE; at--) {
         if (all.data[at - 1] == '\n' && ++n == TAIL_LINES) {
             break;

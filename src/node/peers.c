@@ -93,6 +93,25 @@ static bool is_our_user(int fd)
            (peer.uid == getuid() || peer.uid == 0);
 }
 
+static void welcome(struct peers *p, int fd)
+{
+    const struct channel_hello hello = {.role = ROLE_NODE,
+                                        .peer_roles = ROLE_PROXY | ROLE_REPLICA,
+                                        .incarnation = p->node->incarnation,
+                                        .name = p->node->options.node_id};
+    struct peer *peer = mem_new(struct peer);
+
+    peer->peers = p;
+    list_push_back(&p->list, &peer->link);
+    channel_init(&peer->channel, p->node->loop, fd, &hello, &channel_events);
+}
+
+static void turn_away(int fd)
+{
+    log_warn_RL("a process of another user was turned away", "fd=%d", fd);
+    (void) close(fd);
+}
+
 static void on_connection(struct io_watch *w, unsigned events)
 {
     struct peers *p = CONTAINER_OF(w, struct peers, listener);
@@ -100,21 +119,11 @@ static void on_connection(struct io_watch *w, unsigned events)
 
     (void) events;
     while ((fd = stream_accept(w->fd, NULL, 0)) >= 0) {
-        struct channel_hello hello = {.role = ROLE_NODE,
-                                      .peer_roles = ROLE_PROXY | ROLE_REPLICA,
-                                      .incarnation = p->node->incarnation,
-                                      .name = p->node->options.node_id};
-        struct peer *peer;
-
-        if (!is_our_user(fd)) {
-            log_warn_RL("a stranger was turned away", "uid_of=%s", "socket");
-            (void) close(fd);
-            continue;
+        if (is_our_user(fd)) {
+            welcome(p, fd);
+        } else {
+            turn_away(fd);
         }
-        peer = mem_new(struct peer);
-        peer->peers = p;
-        list_push_back(&p->list, &peer->link);
-        channel_init(&peer->channel, p->node->loop, fd, &hello, &channel_events);
     }
 }
 
