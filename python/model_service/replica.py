@@ -42,6 +42,7 @@ class Replica:
         self._host = Host(link, None, None, None)  # type: ignore[arg-type]  # both are set when the spec is here
         self._host.on_control = self._take_control
         self._tasks: set[asyncio.Task] = set()
+        self._state: tuple[str, dict] | None = None  # what the node was told last
         self._controls: dict[str, Callable[[dict], Any]] = {
             "reconfigure": self._reconfigure,
             "check_health": self._check_health,
@@ -61,7 +62,7 @@ class Replica:
         except BaseException as e:
             text = format_user_error(e)
             logger.error("Replica failed to start.\n%s", text.rstrip())
-            await self._say("failed", {"error": text})
+            await self._report("failed", {"error": text})
             return 1
         how = await self._stop
         await self._drain(how)
@@ -78,9 +79,9 @@ class Replica:
         _enter(spec["python"])
         _name_process(app, deployment)
         self._set_executor(spec.get("resources") or {})
-        self._link.control("phase", json.dumps({"phase": "import"}))
+        await self._report("phase", {"phase": "import"})
         content = blobs.load(blobs.read(self._session_dir, spec["blob"]))
-        self._link.control("phase", json.dumps({"phase": "construct"}))
+        await self._report("phase", {"phase": "construct"})
         servable = Servable(content, app, deployment, self._replica_id, config)
         self._servable = self._host._servable = servable
         # Constructors log and call as their application, outside any request.
@@ -92,7 +93,7 @@ class Replica:
         self._host.ready()
         self._link.join(json.dumps({"deployment": f"{app}#{deployment}"}))
         docs = getattr(servable.asgi_app, "docs_url", None)
-        await self._say("ready", {"docs_path": docs, "methods": servable.method_names})
+        await self._report("ready", {"docs_path": docs, "methods": servable.method_names})
 
     def _set_executor(self, resources: dict) -> None:
         """``asyncio.to_thread`` gets as many threads as the contract says for the replica's CPUs."""
@@ -113,6 +114,8 @@ class Replica:
         if name == "spec":
             if not self._spec.done():
                 self._spec.set_result(value)
+            elif self._state is not None:  # another node daemon: it may have missed this
+                self._link.control(self._state[0], json.dumps(self._state[1]))
         elif name == "stop":
             if not self._stop.done():
                 self._stop.set_result(value)
@@ -122,6 +125,11 @@ class Replica:
             task.add_done_callback(self._tasks.discard)
         else:
             logger.warning(f"Unknown control message {name!r}.")
+
+    async def _report(self, name: str, body: dict) -> None:
+        """Tell the node how far we are; a later node daemon hears it too."""
+        self._state = (name, body)
+        await self._say(name, body)
 
     async def _say(self, name: str, body: dict) -> None:
         self._link.control(name, json.dumps(body))

@@ -376,8 +376,6 @@ void replica_stop(struct replica *r, uint64_t wait_loop_ms, uint64_t timeout_ms)
     if (!was_stopping) {
         replica_set_phase(r, PHASE_DRAINING, NULL);
     }
-    if (r->peer) {
-        replica_greet(r);
-    }
+    replica_ask_to_stop(r);
     timer_start(&r->stop, r->peer ? timeout_ms : 0);
 }

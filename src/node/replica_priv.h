@@ -35,6 +35,7 @@ struct replica {
     struct process process;
     struct peer *peer; /* NULL while it is not connected */
     bool spec_is_sent;
+    bool config_is_late; /* it changed after the spec was sent and before it was ready */
     bool is_stopping;
     uint64_t stop_wait_loop_ms;
     uint64_t stop_timeout_ms;
@@ -59,7 +60,9 @@ void replica_load(struct replicas *rs, const char *id);
 void replica_save(const struct replica *r);
 
 /* replica_talk.c */
-void replica_greet(struct replica *r);        /* it has connected */
+void replica_greet(struct replica *r);
+void replica_reconfigure(struct replica *r);
+void replica_ask_to_stop(struct replica *r);
 void replica_start_health(struct replica *r); /* from now on it is checked */
 void replica_on_health_timer(struct timer *t);
 

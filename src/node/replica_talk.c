@@ -6,28 +6,61 @@
 
 enum { FAILURES_TO_UNHEALTHY = 3 }; /* as Ray */
 
-/* Tells it what it must know now; also after a link was made anew. */
+static void send_reconfigure(struct replica *r)
+{
+    char *text = json_dumps(json_object_get(r->spec, "config"), JSON_COMPACT);
+
+    peer_send_control(r->peer, "reconfigure", text);
+    free(text);
+}
+
+static void send_stop(struct replica *r)
+{
+    char *body CLEANUP(mem_freep) =
+        mem_printf("{\"wait_loop_s\": %.3f, \"timeout_s\": %.3f}",
+                   (double) r->stop_wait_loop_ms / 1000, (double) r->stop_timeout_ms / 1000);
+
+    peer_send_control(r->peer, "stop", body);
+}
+
+/* It has connected.  To one that has its spec already, the spec means: say how far you are, for the
+ * daemon that you told may be gone. */
 void replica_greet(struct replica *r)
 {
-    if (!r->spec_is_sent) {
-        char *text = json_dumps(r->spec, JSON_COMPACT);
+    char *text = json_dumps(r->spec, JSON_COMPACT);
 
-        peer_send_control(r->peer, "spec", text);
-        free(text);
+    peer_send_control(r->peer, "spec", text);
+    free(text);
+    if (!r->spec_is_sent) {
         r->spec_is_sent = true;
         replica_save(r);
-    } else if (r->phase == PHASE_RECONFIGURE) { /* the old link may have lost it */
-        char *text = json_dumps(json_object_get(r->spec, "config"), JSON_COMPACT);
-
-        peer_send_control(r->peer, "reconfigure", text);
-        free(text);
+    }
+    if (r->phase == PHASE_RECONFIGURE) { /* the old link may have lost it */
+        send_reconfigure(r);
     }
     if (r->is_stopping) {
-        char *body CLEANUP(mem_freep) =
-            mem_printf("{\"wait_loop_s\": %.3f, \"timeout_s\": %.3f}",
-                       (double) r->stop_wait_loop_ms / 1000, (double) r->stop_timeout_ms / 1000);
+        send_stop(r);
+    }
+}
 
-        peer_send_control(r->peer, "stop", body);
+/* r->spec has another config. */
+void replica_reconfigure(struct replica *r)
+{
+    if (r->phase < PHASE_READY) {
+        r->config_is_late = r->spec_is_sent; /* it starts with the old one */
+        return;
+    }
+    r->config_is_late = false;
+    replica_set_phase(r, PHASE_RECONFIGURE, NULL);
+    if (r->peer) { /* else when it has connected */
+        send_reconfigure(r);
+    }
+}
+
+void replica_ask_to_stop(struct replica *r)
+{
+    if (r->peer) { /* else when it has connected, if it still can */
+        send_stop(r);
     }
 }
 
@@ -115,6 +148,9 @@ static void on_ready(struct replica *r, struct span body)
     r->info_json = mem_strndup(body.data, body.size);
     replica_save(r);
     replica_set_phase(r, PHASE_READY, NULL);
+    if (r->config_is_late) {
+        replica_reconfigure(r);
+    }
     replica_start_health(r);
 }
 

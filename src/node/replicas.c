@@ -164,7 +164,6 @@ int replicas_on_reconfigure(struct replicas *rs, const struct frame *f)
     struct msg_reconfigure m;
     struct replica *r;
     json_t *config;
-    char *text CLEANUP(mem_freep) = NULL;
 
     if (msg_reconfigure_get(f, &m) < 0) {
         return -EPROTO;
@@ -181,13 +180,7 @@ int replicas_on_reconfigure(struct replicas *rs, const struct frame *f)
     }
     (void) json_object_set_new(r->spec, "config", config);
     replica_save(r);
-    text = mem_strndup(m.config_json.data, m.config_json.size);
-    if (r->spec_is_sent && r->phase >= PHASE_READY) {
-        replica_set_phase(r, PHASE_RECONFIGURE, NULL);
-        if (r->peer) { /* else when it has connected: replica_greet() */
-            peer_send_control(r->peer, "reconfigure", text);
-        }
-    }
+    replica_reconfigure(r);
     return 0;
 }
 

@@ -157,6 +157,15 @@ def test_a_replicas_end_is_told_with_its_reason(shared: Instance) -> None:
     assert "these are my last words" in shared.log("serve/replica_fragile_*.out.log")
 
 
+def test_a_node_daemon_that_dies_during_a_start_costs_nothing(instance: Instance) -> None:
+    instance.put(instance.config(app("slowstart")))
+    wait_for("the constructor", lambda: "to=construct" in instance.log("node.log"))
+    pid = re.search(r"from=import to=construct pid=(\d+)", instance.log("node.log"))[1]
+    instance.kill("node")
+    instance.wait_running("slowstart")
+    assert instance.text("/slowstart") == pid
+
+
 def test_an_unhealthy_replica_is_replaced(shared: Instance) -> None:
     shared.deploy(app("unhealthy"))
     before = shared.get("/unhealthy?ill").text

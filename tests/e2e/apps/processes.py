@@ -53,6 +53,15 @@ def printer(request: Request) -> str:
 
 
 @serve.deployment
+class SlowStart:
+    def __init__(self) -> None:
+        time.sleep(1)
+
+    def __call__(self, request: Request) -> str:
+        return str(os.getpid())
+
+
+@serve.deployment
 class Unhealthy:
     def __init__(self) -> None:
         self.ill = False
@@ -67,6 +76,7 @@ class Unhealthy:
 
 
 stubborn_app = Stubborn.bind()
+slowstart_app = SlowStart.bind()
 fragile_app = Fragile.bind()
 environment_app = environment.bind()
 printer_app = printer.bind()
