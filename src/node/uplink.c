@@ -27,7 +27,8 @@ bool uplink_is_up(const struct uplink *u)
 
 struct buf *uplink_out(struct uplink *u)
 {
-    return u->is_up ? channel_out(&u->channel) : NULL;
+    /* Once the instance stops, news would only make the controller act against it. */
+    return u->is_up && !u->node->is_stopping ? channel_out(&u->channel) : NULL;
 }
 
 static int on_hello(struct channel *ch, const struct msg_hello *hello)
