@@ -51,6 +51,9 @@ void access_log(struct proxy *p, struct span request_id, struct span method, str
 {
     struct timespec now;
 
+    if (!p->logs_access) {
+        return;
+    }
     (void) clock_gettime(CLOCK_REALTIME_COARSE, &now);
     if (now.tv_sec != sink.second) {
         struct tm tm;

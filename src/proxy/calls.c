@@ -9,6 +9,7 @@
 
 struct call {
     struct flow flow;
+    struct list link;          /* in proxy.free_calls */
     struct link *caller;       /* NULL once it is gone or has its answer */
     uint64_t stream;           /* on the caller's link, odd */
     struct map_node by_stream; /* in caller.calls */
@@ -61,15 +62,6 @@ static void on_started(struct flow *f)
     msg_started_put(channel_out(&c->caller->channel), 0, c->stream, &(struct msg_started){0});
 }
 
-/* Only HTTP has heads; a replica that sends one to a call breaks the protocol, the answer is lost.
- */
-static void on_head(struct flow *f, const struct msg_head *m, bool is_end)
-{
-    (void) f;
-    (void) m;
-    (void) is_end;
-}
-
 static void on_chunk(struct flow *f, struct span data, uint16_t flags)
 {
     struct call *c = call_of(f);
@@ -90,27 +82,63 @@ static void on_error(struct flow *f, enum error_kind kind, struct span text, str
     leave_caller(c);
 }
 
-static void on_credit(struct flow *f, uint32_t size)
+static void on_credit(struct flow *f, size_t size)
 {
     struct call *c = call_of(f);
 
     msg_credit_put(channel_out(&c->caller->channel), 0, c->stream,
-                   &(struct msg_credit){.size = size});
+                   &(struct msg_credit){.size = (uint32_t) size});
+}
+
+static void call_free(struct call *c)
+{
+    buf_deinit(&c->flow.body);
+    buf_deinit(&c->message);
+    free(c);
+}
+
+void calls_free_spare(struct proxy *p)
+{
+    struct list *entry;
+
+    while ((entry = list_pop_front(&p->free_calls))) {
+        call_free(LIST_ENTRY(entry, struct call, link));
+    }
+    p->n_free_calls = 0;
+}
+
+static struct call *take_call(struct proxy *p)
+{
+    struct list *entry = list_pop_front(&p->free_calls);
+    struct call *c;
+
+    if (entry) {
+        p->n_free_calls--;
+        return LIST_ENTRY(entry, struct call, link);
+    }
+    c = mem_new(struct call);
+    list_init(&c->link);
+    return c;
 }
 
 static void on_release(struct flow *f)
 {
+    struct proxy *p = f->proxy;
     struct call *c = call_of(f);
 
     leave_caller(c);
-    buf_deinit(&c->message);
-    free(c);
+    buf_clear(&c->message);
+    if (p->n_free_calls < PROXY_MAX_FREE) {
+        list_push_front(&p->free_calls, &c->link);
+        p->n_free_calls++;
+    } else {
+        call_free(c);
+    }
 }
 
 static const struct flow_asker asker = {
     .encode = on_encode,
     .started = on_started,
-    .head = on_head,
     .chunk = on_chunk,
     .error = on_error,
     .credit = on_credit,
@@ -124,29 +152,34 @@ static struct call *find(struct link *l, const struct frame *f)
     return n ? MAP_ENTRY(n, struct call, by_stream) : NULL;
 }
 
+/* Keeps the strings, which stand before the arguments. */
+static int keep_strings(struct call *c, const struct frame *f, const struct msg_call *m)
+{
+    struct frame copy = *f;
+
+    copy.size = (uint32_t) (m->args.data - f->payload) - (uint32_t) sizeof(uint32_t);
+    buf_put(&c->message, f->payload, copy.size);
+    copy.payload = buf_bytes(&c->message);
+    return msg_call_get(&copy, &c->call);
+}
+
 int calls_on_call(struct link *l, const struct frame *f)
 {
     struct router_deployment *d;
     struct call *c;
     struct msg_call m;
-    struct frame copy = *f;
 
-    if (msg_call_get(f, &m) < 0 || find(l, f)) {
+    if (msg_call_get(f, &m) < 0 || m.args.data < f->payload + sizeof(uint32_t) || find(l, f)) {
         return -EPROTO;
     }
-    c = mem_new(struct call);
+    c = take_call(l->proxy);
     flow_init(&c->flow, l->proxy, &asker);
     c->caller = l;
     c->stream = f->stream;
     map_put_u64(&l->calls, f->stream, &c->by_stream);
-    /* The arguments are the last field: the strings before them are what must be kept. */
-    buf_put(&c->message, f->payload, f->size - m.args.size);
-    copy.payload = buf_bytes(&c->message);
-    copy.size = (uint32_t) (f->size - m.args.size - sizeof(uint32_t));
-    if (msg_call_get(&copy, &c->call) < 0) {
-        return -EPROTO;
+    if (keep_strings(c, f, &m) < 0 || flow_body(&c->flow, m.args, f->flags & FRAME_END) < 0) {
+        return -EPROTO; /* the end of the link frees it */
     }
-    flow_body(&c->flow, m.args, f->flags & FRAME_END);
     d = router_deployment_find(l->proxy->router, m.deployment);
     if (!d) {
         on_error(&c->flow, ERROR_NOT_FOUND, SPAN("The deployment does not exist."), SPAN(""));
@@ -165,10 +198,7 @@ int calls_on_body(struct link *l, const struct frame *f)
     if (msg_body_get(f, &m) < 0) {
         return -EPROTO;
     }
-    if (c) {
-        flow_body(&c->flow, m.data, f->flags & FRAME_END);
-    }
-    return 0;
+    return c ? flow_body(&c->flow, m.data, f->flags & FRAME_END) : 0;
 }
 
 int calls_on_credit(struct link *l, const struct frame *f)

@@ -5,20 +5,39 @@
 
 #include "proxy/proxy.h"
 
-static void drop_body(struct flow *f)
-{
-    f->keeps_body = false;
-    f->proxy->n_buffered -= buf_size(&f->body);
-    buf_deinit(&f->body);
-    ingress_feed_starved(f->proxy);
-}
+enum { KEEP_CAPACITY = 16 * 1024 }; /* of an empty body's memory */
 
 void flow_init(struct flow *f, struct proxy *p, const struct flow_asker *asker)
 {
-    *f = (struct flow){.proxy = p, .asker = asker, .keeps_body = true};
-    buf_init(&f->body);
+    struct buf body = f->body;
+
+    ASSERT(buf_size(&body) == 0);
+    *f = (struct flow){.proxy = p, .asker = asker, .keeps_body = true, .body = body};
     p->n_active++;
     upstream_load_changes(p);
+}
+
+/* Drops bytes at the front of what is held. */
+static void drop_body(struct flow *f, size_t size)
+{
+    struct proxy *p = f->proxy;
+
+    if (size == 0) {
+        return;
+    }
+    buf_consume(&f->body, size);
+    f->body_sent -= MIN(size, f->body_sent);
+    p->n_buffered -= size;
+    if (f->body.capacity > KEEP_CAPACITY) {
+        buf_shrink(&f->body);
+    }
+    ingress_feed_starved(p);
+}
+
+static void detach(struct flow *f)
+{
+    f->is_detached = true;
+    drop_body(f, buf_size(&f->body));
 }
 
 /* Nobody holds it any more: not the router, not a link, not the asker. */
@@ -26,7 +45,6 @@ static void release_if_over(struct flow *f)
 {
     if (f->is_detached && f->request.state == REQUEST_IDLE) {
         ASSERT(!f->link);
-        drop_body(f);
         f->proxy->n_active--;
         f->asker->release(f);
     }
@@ -34,7 +52,7 @@ static void release_if_over(struct flow *f)
 
 void flow_detach(struct flow *f)
 {
-    f->is_detached = true;
+    detach(f);
     release_if_over(f);
 }
 
@@ -42,7 +60,7 @@ static void tell_error(struct flow *f, enum error_kind kind, struct span text, s
 {
     if (!f->is_detached) {
         f->asker->error(f, kind, text, data);
-        f->is_detached = true;
+        detach(f);
     }
 }
 
@@ -56,37 +74,78 @@ static void leave_link(struct flow *f)
 
 /* The body. */
 
-static void send_body(struct flow *f, struct span data, bool is_end)
+size_t flow_body_window(const struct flow *f)
 {
-    do {
-        struct span part = {data.data, MIN(data.size, (size_t) FRAME_DATA_MAX)};
-        uint16_t flags = is_end && part.size == data.size ? FRAME_END : 0;
-
-        msg_body_put(channel_out(&f->link->channel), flags, f->stream,
-                     &(struct msg_body){.data = part});
-        data.data += part.size;
-        data.size -= part.size;
-    } while (data.size > 0);
+    return (size_t) (FRAME_CREDIT + f->n_granted - f->n_received);
 }
 
-void flow_body(struct flow *f, struct span data, bool is_end)
+static size_t room(const struct flow *f)
+{
+    return (size_t) (FRAME_CREDIT + f->n_taken - f->n_sent);
+}
+
+/* Sends of 'data', the last that is there, as much as the replica allows; returns how much. */
+static size_t send_body(struct flow *f, struct span data)
+{
+    size_t done = 0;
+
+    while (!f->is_end_sent) {
+        size_t left = data.size - done;
+        size_t n = MIN(MIN(left, room(f)), (size_t) FRAME_DATA_MAX);
+        bool is_end = f->body_complete && n == left;
+
+        if (n == 0 && !is_end) {
+            break;
+        }
+        msg_body_put(channel_out(&f->link->channel), is_end ? FRAME_END : 0, f->stream,
+                     &(struct msg_body){.data = {data.data + done, n}});
+        done += n;
+        f->n_sent += n;
+        f->is_end_sent = is_end;
+    }
+    return done;
+}
+
+/* Sends what is held, and drops what will not be needed again. */
+static void push_body(struct flow *f)
+{
+    if (f->link) {
+        struct span held = buf_span(&f->body);
+
+        f->body_sent +=
+            send_body(f, (struct span){held.data + f->body_sent, held.size - f->body_sent});
+    }
+    if (f->keeps_body && buf_size(&f->body) > FRAME_CREDIT) {
+        f->keeps_body = false;
+        f->request.is_spent = true;
+    }
+    if (!f->keeps_body) {
+        drop_body(f, f->body_sent);
+    }
+}
+
+int flow_body(struct flow *f, struct span data, bool is_end)
 {
     if (f->is_detached) {
-        return;
+        return 0;
     }
+    if (data.size > flow_body_window(f) || f->body_complete) {
+        return -EPROTO;
+    }
+    f->n_received += data.size;
     f->body_complete = is_end;
-    if (f->keeps_body && buf_size(&f->body) + data.size > FRAME_CREDIT &&
-        f->request.state == REQUEST_STARTED) {
-        f->request.idempotent = false; /* too long to be sent twice */
-        drop_body(f);
+    if (f->link && !f->keeps_body && buf_size(&f->body) == 0) {
+        size_t n = send_body(f, data);
+
+        data.data += n;
+        data.size -= n;
     }
-    if (f->keeps_body) {
+    if (data.size > 0) {
         buf_put_span(&f->body, data);
         f->proxy->n_buffered += data.size;
     }
-    if (f->link) {
-        send_body(f, data, is_end);
-    }
+    push_body(f);
+    return 0;
 }
 
 /* The router's actions. */
@@ -95,20 +154,21 @@ static void on_dispatch(void *user, struct router_request *r, struct router_repl
 {
     struct flow *f = CONTAINER_OF(r, struct flow, request);
     struct link *l = router_replica_user(replica);
-    struct span body = buf_span(&f->body);
-    struct span first = {body.data, MIN(body.size, (size_t) FRAME_DATA_MAX)};
-    bool fits = first.size == body.size;
+    struct span first = {buf_bytes(&f->body), MIN(buf_size(&f->body), (size_t) FRAME_DATA_MAX)};
 
     (void) user;
     f->link = l;
     f->stream = l->next_stream;
     l->next_stream += 2;
     map_put_u64(&l->flows, f->stream, &f->by_stream);
-    f->asker->encode(f, channel_out(&l->channel), fits && f->body_complete ? FRAME_END : 0, first);
-    if (!fits) {
-        send_body(f, (struct span){body.data + first.size, body.size - first.size},
-                  f->body_complete);
-    }
+    f->is_end_sent = f->body_complete && first.size == buf_size(&f->body);
+    f->body_sent = first.size;
+    f->n_sent = first.size;
+    f->n_taken = 0;
+    f->answer_window = FRAME_CREDIT;
+    f->n_unread = 0;
+    f->asker->encode(f, channel_out(&l->channel), f->is_end_sent ? FRAME_END : 0, first);
+    push_body(f);
 }
 
 static void on_revoke(void *user, struct router_request *r)
@@ -129,21 +189,21 @@ static void on_fail(void *user, struct router_request *r, enum router_failure wh
         [ROUTER_FAILURE_DIED] = {ERROR_DIED, "The replica died while it ran the request."},
         [ROUTER_FAILURE_ATTEMPTS] = {ERROR_DIED,
                                      "Three replicas died before they began the request."},
-        [ROUTER_FAILURE_UNAVAILABLE] = {ERROR_UNAVAILABLE, NULL},
+        [ROUTER_FAILURE_UNAVAILABLE] = {ERROR_UNAVAILABLE, ""},
         [ROUTER_FAILURE_REMOVED] = {ERROR_NOT_FOUND, "The deployment was deleted."},
     };
     struct flow *f = CONTAINER_OF(r, struct flow, request);
 
     (void) user;
     leave_link(f);
-    tell_error(f, rows[why].kind, span_of(rows[why].text ? rows[why].text : ""), SPAN(""));
+    tell_error(f, rows[why].kind, span_of(rows[why].text), SPAN(""));
     release_if_over(f);
 }
 
 static void on_wake(void *user, struct router_deployment *d)
 {
     (void) d;
-    upstream_report_load(user);
+    upstream_wake(user);
 }
 
 const struct router_actions flow_router_actions = {
@@ -151,39 +211,31 @@ const struct router_actions flow_router_actions = {
 
 /* The asker's side. */
 
-static void refuse_full(struct flow *f, struct router_deployment *d, struct router_caller *caller,
-                        int limit)
+static void refuse_full(struct flow *f, struct router_deployment *d, struct router_caller *caller)
 {
     char text[160];
-    size_t n = router_queued_by(d, caller);
 
     (void) snprintf(text, sizeof(text),
                     "Request dropped due to backpressure (num_queued_requests=%zu, "
                     "max_queued_requests=%d).",
-                    n, limit);
+                    router_queued_by(d, caller), router_deployment_max_queued(d));
     tell_error(f, ERROR_REFUSED, span_of(text), SPAN(""));
 }
 
 void flow_submit(struct flow *f, struct router_deployment *d, struct router_caller *caller)
 {
-    f->deployment = d;
     switch (router_submit(f->proxy->router, d, caller, &f->request)) {
     case ROUTER_QUEUED:
-    case ROUTER_DISPATCHED: break;
-    case ROUTER_FULL:
-        refuse_full(f, d, caller, router_deployment_max_queued(d));
-        release_if_over(f);
-        break;
-    case ROUTER_UNAVAILABLE:
-        tell_error(f, ERROR_UNAVAILABLE, SPAN(""), SPAN(""));
-        release_if_over(f);
-        break;
+    case ROUTER_DISPATCHED: return;
+    case ROUTER_FULL: refuse_full(f, d, caller); break;
+    case ROUTER_UNAVAILABLE: tell_error(f, ERROR_UNAVAILABLE, SPAN(""), SPAN("")); break;
     }
+    release_if_over(f);
 }
 
 void flow_cancel(struct flow *f, enum error_kind kind)
 {
-    f->is_detached = true;
+    detach(f);
     f->cancel_kind = kind;
     (void) router_cancel(f->proxy->router, &f->request);
     release_if_over(f);
@@ -191,7 +243,10 @@ void flow_cancel(struct flow *f, enum error_kind kind)
 
 void flow_give_credit(struct flow *f, size_t size)
 {
+    size = MIN(size, f->n_unread);
     if (f->link && size > 0) {
+        f->n_unread -= size;
+        f->answer_window += size;
         msg_credit_put(channel_out(&f->link->channel), 0, f->stream,
                        &(struct msg_credit){.size = (uint32_t) size});
     }
@@ -199,16 +254,17 @@ void flow_give_credit(struct flow *f, size_t size)
 
 /* The replica's side. */
 
-void flow_on_started(struct flow *f)
+static void on_started(struct flow *f)
 {
     if (f->request.state != REQUEST_DISPATCHED) {
         return;
     }
     router_started(f->proxy->router, &f->request);
     if (f->keeps_body && !f->request.idempotent) {
-        drop_body(f);
+        f->keeps_body = false;
+        drop_body(f, f->body_sent);
     }
-    if (!f->is_detached) {
+    if (!f->is_detached && f->asker->started) {
         f->asker->started(f);
     }
 }
@@ -217,59 +273,66 @@ void flow_on_started(struct flow *f)
 static void ended(struct flow *f)
 {
     leave_link(f);
-    f->is_detached = true;
+    detach(f);
     router_ended(f->proxy->router, &f->request);
     release_if_over(f);
 }
 
-/* Some of the answer goes out: from now on it cannot be had from another replica. */
-static void answering(struct flow *f)
+/* Some of the answer has come: user code has begun, and no other replica can go on from here. */
+static int take_answer(struct flow *f, size_t size)
 {
-    flow_on_started(f); /* an answer implies it */
-    f->has_answered = true;
-    f->request.idempotent = false;
+    if (size > f->answer_window) {
+        return -EPROTO;
+    }
+    f->answer_window -= size;
+    f->n_unread += size;
+    on_started(f);
+    f->request.is_spent = true;
+    return 0;
 }
 
-int flow_on_head(struct flow *f, const struct frame *frame)
+static int on_head(struct flow *f, const struct frame *frame)
 {
     struct msg_head m;
     bool is_end = frame->flags & FRAME_END;
 
-    if (msg_head_get(frame, &m) < 0) {
+    if (msg_head_get(frame, &m) < 0 || !f->asker->head || f->has_head ||
+        take_answer(f, m.body.size) < 0) {
         return -EPROTO;
     }
-    answering(f);
+    f->has_head = true;
     if (!f->is_detached) {
         f->asker->head(f, &m, is_end);
-    } else {
-        flow_give_credit(f, m.body.size);
     }
     if (is_end) {
         ended(f);
+    } else if (f->is_detached) {
+        flow_give_credit(f, m.body.size);
     }
     return 0;
 }
 
-int flow_on_chunk(struct flow *f, const struct frame *frame)
+static int on_chunk(struct flow *f, const struct frame *frame)
 {
     struct msg_chunk m;
+    bool is_end = frame->flags & FRAME_END;
 
-    if (msg_chunk_get(frame, &m) < 0) {
+    if (msg_chunk_get(frame, &m) < 0 || (f->asker->head && !f->has_head) ||
+        take_answer(f, m.data.size) < 0) {
         return -EPROTO;
     }
-    answering(f);
     if (!f->is_detached) {
-        f->asker->chunk(f, m.data, frame->flags);
-    } else {
-        flow_give_credit(f, m.data.size);
+        f->asker->chunk(f, m.data, frame->flags & (FRAME_END | FRAME_MORE));
     }
-    if (frame->flags & FRAME_END) {
+    if (is_end) {
         ended(f);
+    } else if (f->is_detached) {
+        flow_give_credit(f, m.data.size);
     }
     return 0;
 }
 
-int flow_on_error(struct flow *f, const struct frame *frame)
+static int on_error(struct flow *f, const struct frame *frame)
 {
     struct msg_error m;
 
@@ -286,15 +349,33 @@ int flow_on_error(struct flow *f, const struct frame *frame)
     return 0;
 }
 
-int flow_on_credit(struct flow *f, const struct frame *frame)
+/* What another replica had already allowed is not allowed to the asker again. */
+static int on_credit(struct flow *f, const struct frame *frame)
 {
     struct msg_credit m;
 
     if (msg_credit_get(frame, &m) < 0) {
         return -EPROTO;
     }
-    if (!f->is_detached) {
-        f->asker->credit(f, m.size);
+    f->n_taken += MIN((uint64_t) m.size, f->n_sent - f->n_taken);
+    push_body(f);
+    if (f->n_taken > f->n_granted && !f->is_detached) {
+        size_t size = (size_t) (f->n_taken - f->n_granted);
+
+        f->n_granted = f->n_taken;
+        f->asker->credit(f, size);
     }
     return 0;
+}
+
+int flow_on_message(struct flow *f, const struct frame *frame)
+{
+    switch (frame->type) {
+    case MSG_STARTED: on_started(f); return 0;
+    case MSG_HEAD: return on_head(f, frame);
+    case MSG_CHUNK: return on_chunk(f, frame);
+    case MSG_ERROR: return on_error(f, frame);
+    case MSG_CREDIT: return on_credit(f, frame);
+    default: return -EPROTO;
+    }
 }

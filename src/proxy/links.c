@@ -57,8 +57,12 @@ static void read_running(struct link *l, struct span info)
 
     l->foreign = mem_alloc(n * sizeof(uint64_t));
     for (size_t i = 0; i < n; i++) {
-        l->foreign[l->n_foreign++] = (uint64_t) json_integer_value(json_array_get(running, i));
-        l->next_stream = MAX(l->next_stream, l->foreign[i] + 2);
+        json_int_t id = json_integer_value(json_array_get(running, i));
+
+        if (id > 0 && id % 2 == 0) {
+            l->foreign[l->n_foreign++] = (uint64_t) id;
+            l->next_stream = MAX(l->next_stream, (uint64_t) id + 2);
+        }
     }
     json_decref(doc);
 }
@@ -110,14 +114,7 @@ static int on_answer(struct link *l, const struct frame *f)
         }
         return 0;
     }
-    switch (f->type) {
-    case MSG_STARTED: flow_on_started(flow); return 0;
-    case MSG_HEAD: return flow_on_head(flow, f);
-    case MSG_CHUNK: return flow_on_chunk(flow, f);
-    case MSG_ERROR: return flow_on_error(flow, f);
-    case MSG_CREDIT: return flow_on_credit(flow, f);
-    default: return -EPROTO;
-    }
+    return flow_on_message(flow, f);
 }
 
 static int on_message(struct channel *ch, const struct frame *f)
@@ -165,7 +162,6 @@ static void on_accept(struct io_watch *w, unsigned ready)
 
 void links_start(struct proxy *p, int listener_fd)
 {
-    list_init(&p->links);
     io_watch_start(&p->accept, p->loop, listener_fd, IO_READ, on_accept);
 }
 

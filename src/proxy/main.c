@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "io/file.h"
 #include "proxy/proxy.h"
 
 enum {
     ROUTER_FD = 3,
+    PATIENCE_MS = 1000, /* HTTP clients are answered then even without a snapshot */
     MIN_BUFFERED = 64 * 1024 * 1024,
 };
 
@@ -37,15 +39,74 @@ static void on_signal(struct signal_watch *w, int signal_number)
     loop_stop(proxy.loop);
 }
 
+/* Restarted, we know nothing until the controller has spoken.  Who dials meanwhile waits in the
+ * listening sockets; refusing calls to deployments that exist would be worse. */
+void proxy_ready(struct proxy *p)
+{
+    timer_stop(&p->patience);
+    if (!p->accept.loop) {
+        links_start(p, ROUTER_FD);
+    }
+    if (!p->is_ready) {
+        p->is_ready = true;
+        if (p->http_listener >= 0) {
+            http_server_listen(p->http, p->http_listener);
+        }
+    }
+}
+
+static void on_patience(struct timer *t)
+{
+    struct proxy *p = CONTAINER_OF(t, struct proxy, patience);
+
+    p->is_ready = true;
+    if (p->http_listener >= 0) {
+        http_server_listen(p->http, p->http_listener);
+    }
+}
+
+void proxy_listen(struct proxy *p, int fd)
+{
+    if (p->http_listener >= 0) {
+        if (p->is_ready) {
+            http_server_unlisten(p->http, p->http_listener);
+        } else {
+            (void) close(p->http_listener);
+        }
+    }
+    p->http_listener = fd;
+    if (fd >= 0 && p->is_ready) {
+        http_server_listen(p->http, fd);
+    }
+}
+
+/* The limit that a control group's file names, or 'otherwise'. */
+static size_t group_limit(const char *path, size_t otherwise)
+{
+    char *text CLEANUP(mem_freep) = NULL;
+    size_t size = 0;
+    unsigned long long limit;
+
+    if (file_read(path, 64, &text, &size, NULL) < 0) {
+        return otherwise;
+    }
+    limit = strtoull(text, NULL, 10); /* 0 for "max" */
+    return limit > 0 && limit < otherwise ? (size_t) limit : otherwise;
+}
+
 /* A quarter of what this process may use. */
 static size_t max_buffered(void)
 {
     struct sysinfo info;
+    size_t limit;
 
     if (sysinfo(&info) < 0) {
         return MIN_BUFFERED;
     }
-    return MAX((size_t) info.totalram * info.mem_unit / 4, (size_t) MIN_BUFFERED);
+    limit = (size_t) info.totalram * info.mem_unit;
+    limit = group_limit("/sys/fs/cgroup/memory.max", limit);
+    limit = group_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes", limit);
+    return MAX(limit / 4, (size_t) MIN_BUFFERED);
 }
 
 static void start(struct proxy *p)
@@ -64,26 +125,34 @@ static void start(struct proxy *p)
     router_caller_init(&p->ingress);
     list_init(&p->starved);
     list_init(&p->free_requests);
+    list_init(&p->free_calls);
+    list_init(&p->links);
+    timer_init(&p->patience, p->loop, on_patience);
+    timer_start(&p->patience, PATIENCE_MS);
     p->http = http_server_new(p->loop, &ingress_handler, NULL, p);
     access_log_start(p);
-    links_start(p, ROUTER_FD);
     upstreams_start(p);
 }
 
 static void stop(struct proxy *p)
 {
+    timer_stop(&p->patience);
+    if (!p->is_ready) {
+        proxy_listen(p, -1);
+    }
     http_server_free(p->http);
     upstreams_stop(p);
     links_stop(p);
     router_free(p->router);
     router_caller_deinit(&p->ingress);
-    ingress_free_requests(p);
-    routes_free(p->routes);
+    ingress_free_spare(p);
+    calls_free_spare(p);
+    routes_unref(p->routes);
     access_log_stop();
     free(p->root_path);
     free(p->apps_json);
     buf_deinit(&p->scratch);
-    timer_stop(&p->load_timer);
+    buf_deinit(&p->timeout_text);
 }
 
 int proxy_main(int argc, char **argv)

@@ -4,7 +4,8 @@
 
 /* The proxy's one object and what its files share: main.c makes it, upstream.c talks to controller
  * and node, snapshot.c applies what the controller says, links.c holds replicas and drivers, flow.c
- * a request's way, ingress.c HTTP clients, calls.c handle calls. */
+ * a request's way, ingress.c HTTP clients, answers.c what they are told by us, calls.c handle
+ * calls. */
 
 #include "base/buf.h"
 #include "base/list.h"
@@ -41,39 +42,51 @@ struct proxy {
     struct list links;            /* of struct link.of_proxy; owned */
     struct io_watch accept;
     struct http_server *http;
-    int http_listener; /* -1: not open */
+    int http_listener; /* -1: there is none */
+    bool is_ready;     /* knows the world, or has waited for it long enough: accepts HTTP */
+    struct timer patience;
 
     /* From the snapshot. */
     struct routes *routes;
     char *apps_json; /* what LOOKUP answers: {"app": {"ingress", "deployments"}, …} */
     char *root_path;
-    double request_timeout_s; /* <= 0: none */
-    char timeout_text[32];    /* as Python prints it */
+    double request_timeout_s; /* negative: none */
+    struct buf timeout_text;  /* as Python prints it */
     bool logs_access;
     bool had_routes; /* ever */
     bool is_draining;
-    uint64_t snapshot_version;
 
     struct upstream *controller;
     struct upstream *node;
 
     struct timer load_timer;
-    uint64_t load_sum; /* of what was last reported, to see a change */
-    size_t n_active;   /* flows that are not over */
-    size_t n_buffered; /* bytes of bodies held */
+    struct turn_hook wake; /* reports the counts at the end of this turn */
+    uint64_t load_sum;     /* of what was last reported, to see a change */
+    size_t n_active;       /* flows that are not over */
+    size_t n_buffered;     /* bytes of bodies held */
     size_t max_buffered;
-    struct list starved; /* of struct ingress_request.starved: bodies that wait for memory */
-    struct list free_requests;
+    struct list starved;       /* of struct ingress_request.starved: bodies that wait for memory */
+    struct list free_requests; /* of struct ingress_request.link; owned */
+    size_t n_free_requests;
+    struct list free_calls; /* of struct call.link; owned */
+    size_t n_free_calls;
     struct buf scratch; /* header blocks; empty between uses */
 };
+
+enum { PROXY_MAX_FREE = 256 }; /* requests, and calls, that are kept for the next ones */
+
+/* main.c */
+/* A snapshot has been applied: links and HTTP clients may come.  Harmless when they do. */
+void proxy_ready(struct proxy *p);
+/* The HTTP listener, now ours; -1: none any more. */
+void proxy_listen(struct proxy *p, int fd);
 
 /* upstream.c */
 void upstreams_start(struct proxy *p);
 void upstreams_stop(struct proxy *p);
-void upstream_ack(struct proxy *p, uint64_t version);
-/* Tells the controller the counts now; later changes follow each second. */
-void upstream_report_load(struct proxy *p);
-/* A request has come or gone: the counts are reported within a second. */
+/* A request waits for a replica that must be started: the controller hears it in this turn. */
+void upstream_wake(struct proxy *p);
+/* A request has come or gone: the counts are reported within a second, if they changed. */
 void upstream_load_changes(struct proxy *p);
 
 /* snapshot.c: applies the controller's document; -EPROTO when it is not one. */
@@ -90,12 +103,23 @@ int calls_on_body(struct link *l, const struct frame *f);
 int calls_on_cancel(struct link *l, const struct frame *f);
 int calls_on_credit(struct link *l, const struct frame *f);
 int calls_on_lookup(struct link *l, const struct frame *f);
-void calls_end_all(struct link *l); /* the link is gone */
+void calls_end_all(struct link *l);     /* the link is gone */
+void calls_free_spare(struct proxy *p); /* none may be in use */
 
 /* ingress.c */
 extern const struct http_handler ingress_handler;
 void ingress_feed_starved(struct proxy *p);
-void ingress_free_requests(struct proxy *p); /* the pool; none may be in use */
+void ingress_free_spare(struct proxy *p); /* none may be in use */
+
+/* answers.c: in the words of Ray Serve's proxy. */
+enum { UUID_SIZE = 36 };
+/* The client's x-request-id, or a new one that is put into 'uuid'. */
+struct span answer_id(const struct http_request *http, char uuid[UUID_SIZE + 1]);
+/* "/-/healthz" and the like; false if 'path' is none of them. */
+bool answer_system(struct proxy *p, struct http_request *http, struct span path);
+void answer_no_route(struct proxy *p, struct http_request *http);
+void answer_error(struct http_request *http, enum error_kind kind, struct span text,
+                  const struct route *route, struct span request_id);
 
 /* access_log.c: "METHOD route status 1.2ms" in proxy_<ip>.log, written each second or 32 KiB. */
 void access_log_start(struct proxy *p);

@@ -4,6 +4,7 @@
 struct routes {
     struct route *rows; /* owned, with their strings; longest prefix first */
     size_t n_rows;
+    size_t n_refs;
 };
 
 static void put_row(struct routes *r, const struct route *row)
@@ -35,6 +36,7 @@ struct routes *routes_new(const struct route *rows, size_t n_rows)
 {
     struct routes *r = mem_new(struct routes);
 
+    r->n_refs = 1;
     r->rows = mem_alloc(n_rows * sizeof(struct route));
     for (size_t i = 0; i < n_rows; i++) {
         put_row(r, &rows[i]);
@@ -43,9 +45,15 @@ struct routes *routes_new(const struct route *rows, size_t n_rows)
     return r;
 }
 
-void routes_free(struct routes *r)
+struct routes *routes_ref(struct routes *r)
 {
-    if (!r) {
+    r->n_refs++;
+    return r;
+}
+
+void routes_unref(struct routes *r)
+{
+    if (!r || --r->n_refs > 0) {
         return;
     }
     for (size_t i = 0; i < r->n_rows; i++) {

@@ -15,9 +15,11 @@ struct route {
 
 struct routes;
 
-/* Copies the rows.  Of two with the same prefix the later wins. */
+/* Copies the rows.  Of two with the same prefix the later wins.  The caller holds one reference; a
+ * request that uses a row holds another. */
 struct routes *routes_new(const struct route *rows, size_t n_rows) MUST_CHECK;
-void routes_free(struct routes *r); /* NULL is fine */
+struct routes *routes_ref(struct routes *r);
+void routes_unref(struct routes *r); /* NULL is fine */
 
 /* The route of a percent-decoded path, or NULL.  It lives as long as the table. */
 const struct route *routes_find(const struct routes *r, struct span path);

@@ -29,7 +29,7 @@ static void the_longest_prefix_that_ends_at_a_slash_wins(void **state)
     for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
         assert_string_equal(app_of(r, vectors[i][0]), vectors[i][1]);
     }
-    routes_free(r);
+    routes_unref(r);
 }
 
 static void without_a_root_application_some_paths_have_no_route(void **state)
@@ -42,7 +42,7 @@ static void without_a_root_application_some_paths_have_no_route(void **state)
     assert_string_equal(app_of(r, "/ab"), "none");
     assert_string_equal(app_of(r, ""), "none");
     assert_string_equal(app_of(r, "*"), "none");
-    routes_free(r);
+    routes_unref(r);
 }
 
 static void of_two_with_one_prefix_the_later_wins(void **state)
@@ -55,7 +55,7 @@ static void of_two_with_one_prefix_the_later_wins(void **state)
     assert_string_equal(app_of(r, "/a/x"), "new");
     (void) routes_all(r, &n);
     assert_int_equal(n, 1);
-    routes_free(r);
+    routes_unref(r);
 }
 
 int main(void)

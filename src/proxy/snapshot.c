@@ -5,27 +5,14 @@
 #include "proxy/proxy.h"
 
 #include <jansson.h>
-#include <stdio.h>
+
+#include "spec/repr.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
     const char *s = json_string_value(json_object_get(object, key));
 
     return s ? s : "";
-}
-
-/* As Python prints a float: the fewest digits that say it exactly, and always a point. */
-static void print_float(char *to, size_t size, double x)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        (void) snprintf(to, size, "%.*g", digits, x);
-        if (strtod(to, NULL) == x) {
-            break;
-        }
-    }
-    if (!strpbrk(to, ".en")) {
-        (void) strncat(to, ".0", size - strlen(to) - 1);
-    }
 }
 
 static void apply_http(struct proxy *p, const json_t *http)
@@ -39,7 +26,8 @@ static void apply_http(struct proxy *p, const json_t *http)
     if (!json_is_number(json_object_get(http, "request_timeout_s"))) {
         p->request_timeout_s = -1;
     }
-    print_float(p->timeout_text, sizeof(p->timeout_text), p->request_timeout_s);
+    buf_clear(&p->timeout_text);
+    repr_float(p->request_timeout_s, &p->timeout_text);
     p->logs_access = !json_is_false(access);
     if (json_is_number(keep_alive) && json_number_value(keep_alive) > 0) {
         http_server_set_keep_alive(p->http, (uint64_t) (json_number_value(keep_alive) * 1000));
@@ -64,7 +52,7 @@ static void apply_routes(struct proxy *p, const json_t *apps)
                                mem_printf("%s#%s", text_of(app, "name"), text_of(app, "ingress"))};
         }
     }
-    routes_free(p->routes);
+    routes_unref(p->routes);
     p->routes = routes_new(rows, n_rows);
     p->had_routes |= n_rows > 0;
     for (i = 0; i < n_rows; i++) {

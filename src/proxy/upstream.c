@@ -21,6 +21,42 @@ struct upstream {
     uint64_t redial_ms;
 };
 
+/* [{"id", "queued", "ongoing"}, …]; ret_sum changes when a count does. */
+static char *describe_load(const struct proxy *p, uint64_t *ret_sum)
+{
+    json_t *rows = json_array();
+    struct router_deployment *d = NULL;
+    uint64_t sum = 0;
+    char *text;
+
+    while ((d = router_deployment_next(p->router, d))) {
+        struct span id = router_deployment_id(d);
+        size_t queued = router_deployment_queued(d);
+        size_t ongoing = router_deployment_ongoing(d);
+
+        sum = sum * 31 + map_hash(id.data, id.size) + queued * 65537 + ongoing;
+        (void) json_array_append_new(rows, json_pack("{s:s%, s:I, s:I}", "id", id.data, id.size,
+                                                     "queued", (json_int_t) queued, "ongoing",
+                                                     (json_int_t) ongoing));
+    }
+    *ret_sum = sum;
+    text = json_dumps(rows, JSON_COMPACT);
+    json_decref(rows);
+    return text;
+}
+
+static void report(struct proxy *p, bool only_changes)
+{
+    uint64_t sum = 0;
+    char *text CLEANUP(mem_freep) = describe_load(p, &sum);
+
+    if (p->controller && p->controller->is_up && !(only_changes && sum == p->load_sum)) {
+        p->load_sum = sum;
+        msg_load_put(channel_out(&p->controller->channel), 0, 0,
+                     &(struct msg_load){.load_json = span_of(text)});
+    }
+}
+
 static int on_snapshot(struct proxy *p, const struct frame *f)
 {
     struct msg_snapshot m;
@@ -29,8 +65,9 @@ static int on_snapshot(struct proxy *p, const struct frame *f)
         log_alert("the controller sent a snapshot that is none");
         return -EPROTO;
     }
-    p->snapshot_version = m.version;
-    upstream_ack(p, m.version);
+    msg_snapshot_ack_put(channel_out(&p->controller->channel), 0, 0,
+                         &(struct msg_snapshot_ack){.version = m.version});
+    proxy_ready(p);
     return 0;
 }
 
@@ -43,14 +80,8 @@ static int on_listener(struct upstream *u, const struct frame *f)
     if (msg_listener_get(f, &m) < 0) {
         return -EPROTO;
     }
-    if (p->http_listener >= 0) {
-        http_server_unlisten(p->http, p->http_listener);
-    }
-    p->http_listener = fd;
-    if (fd >= 0) {
-        http_server_listen(p->http, fd);
-        log_info("accepting HTTP", "host=%.*s port=%u", (int) m.host.size, m.host.data, m.port);
-    }
+    log_info("the HTTP listener", "host=%.*s port=%u", (int) m.host.size, m.host.data, m.port);
+    proxy_listen(p, fd);
     return 0;
 }
 
@@ -73,7 +104,7 @@ static int on_hello(struct channel *ch, const struct msg_hello *hello)
     (void) hello;
     u->redial_ms = REDIAL_FIRST_MS;
     if (u->role == ROLE_CONTROLLER) {
-        upstream_report_load(u->proxy);
+        report(u->proxy, false);
     }
     return 0;
 }
@@ -139,53 +170,15 @@ static void stop(struct upstream *u)
     free(u);
 }
 
-void upstream_ack(struct proxy *p, uint64_t version)
+/* Many may come in one turn. */
+static void on_wake(struct turn_hook *h)
 {
-    if (p->controller->is_up) {
-        msg_snapshot_ack_put(channel_out(&p->controller->channel), 0, 0,
-                             &(struct msg_snapshot_ack){.version = version});
-    }
+    report(CONTAINER_OF(h, struct proxy, wake), true);
 }
 
-/* [{"id", "queued", "ongoing"}, …]; ret_sum changes when a count does. */
-static char *describe_load(const struct proxy *p, uint64_t *ret_sum)
+void upstream_wake(struct proxy *p)
 {
-    json_t *rows = json_array();
-    struct router_deployment *d = NULL;
-    uint64_t sum = 0;
-    char *text;
-
-    while ((d = router_deployment_next(p->router, d))) {
-        struct span id = router_deployment_id(d);
-        size_t queued = router_deployment_queued(d);
-        size_t ongoing = router_deployment_ongoing(d);
-
-        sum = sum * 31 + map_hash(id.data, id.size) + queued * 65537 + ongoing;
-        (void) json_array_append_new(rows, json_pack("{s:s%, s:I, s:I}", "id", id.data, id.size,
-                                                     "queued", (json_int_t) queued, "ongoing",
-                                                     (json_int_t) ongoing));
-    }
-    *ret_sum = sum;
-    text = json_dumps(rows, JSON_COMPACT);
-    json_decref(rows);
-    return text;
-}
-
-static void report(struct proxy *p, bool only_changes)
-{
-    uint64_t sum = 0;
-    char *text CLEANUP(mem_freep) = describe_load(p, &sum);
-
-    if (p->controller && p->controller->is_up && !(only_changes && sum == p->load_sum)) {
-        p->load_sum = sum;
-        msg_load_put(channel_out(&p->controller->channel), 0, 0,
-                     &(struct msg_load){.load_json = span_of(text)});
-    }
-}
-
-void upstream_report_load(struct proxy *p)
-{
-    report(p, false);
+    turn_hook_schedule(&p->wake, p->loop);
 }
 
 /* Runs only while there are requests: an idle proxy does not wake. */
@@ -209,6 +202,7 @@ void upstream_load_changes(struct proxy *p)
 void upstreams_start(struct proxy *p)
 {
     timer_init(&p->load_timer, p->loop, on_load_timer);
+    turn_hook_init(&p->wake, on_wake);
     p->controller = start(p, "controller", ROLE_CONTROLLER);
     p->node = start(p, "node", ROLE_NODE);
 }
@@ -216,6 +210,7 @@ void upstreams_start(struct proxy *p)
 void upstreams_stop(struct proxy *p)
 {
     timer_stop(&p->load_timer);
+    turn_hook_cancel(&p->wake);
     stop(p->controller);
     stop(p->node);
 }

@@ -52,7 +52,7 @@ void queue_free(struct router_queue *q)
 
 static void joined(struct router_queue *q, struct router_request *r)
 {
-    r->state = REQUEST_QUEUED;
+    request_enter(r, REQUEST_QUEUED);
     r->queue = q;
     q->n_waiting++;
     q->deployment->n_queued++;
@@ -86,7 +86,7 @@ void queue_remove(struct router_queue *q, struct router_request *r)
 {
     ASSERT(r->state == REQUEST_QUEUED && r->queue == q && q->n_waiting > 0);
     list_remove(&r->link);
-    r->state = REQUEST_IDLE;
+    request_enter(r, REQUEST_IDLE);
     q->n_waiting--;
     q->deployment->n_queued--;
     if (q->n_waiting == 0) {

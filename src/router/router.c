@@ -33,7 +33,7 @@ void router_free(struct router *router)
         while ((entry = list_pop_front(&replica->running))) {
             struct router_request *r = LIST_ENTRY(entry, struct router_request, link);
 
-            r->state = REQUEST_IDLE;
+            request_enter(r, REQUEST_IDLE);
             r->replica = NULL;
         }
         free(replica->id);
@@ -42,6 +42,19 @@ void router_free(struct router *router)
     map_deinit(&router->deployments);
     map_deinit(&router->replicas);
     free(router);
+}
+
+void request_enter(struct router_request *r, enum request_state state)
+{
+    static const bool allowed[4][4] = {
+        [REQUEST_IDLE] = {[REQUEST_QUEUED] = true, [REQUEST_DISPATCHED] = true},
+        [REQUEST_QUEUED] = {[REQUEST_IDLE] = true},
+        [REQUEST_DISPATCHED] = {[REQUEST_STARTED] = true, [REQUEST_IDLE] = true},
+        [REQUEST_STARTED] = {[REQUEST_IDLE] = true},
+    };
+
+    ASSERT(allowed[r->state][state]);
+    r->state = state;
 }
 
 static void fail(struct router *router, struct router_request *r, enum router_failure why)
@@ -371,7 +384,7 @@ void router_started(struct router *router, struct router_request *r)
 {
     (void) router;
     if (r->state == REQUEST_DISPATCHED) {
-        r->state = REQUEST_STARTED;
+        request_enter(r, REQUEST_STARTED);
     }
 }
 

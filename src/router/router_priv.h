@@ -50,6 +50,9 @@ struct router_replica {
     void *user;          /* NULL while not connected */
 };
 
+/* router.c: the only place where a request changes its state. */
+void request_enter(struct router_request *r, enum request_state state);
+
 /* queue.c */
 struct router_queue *queue_of(struct router_deployment *d, struct router_caller *c); /* or NULL */
 struct router_queue *queue_get(struct router_deployment *d, struct router_caller *c);

@@ -32,8 +32,8 @@ struct router_replica *slots_choose(struct router *router, const struct router_d
 
 void slots_take(struct router_replica *replica, struct router_request *r)
 {
-    ASSERT(r->state == REQUEST_IDLE && !r->replica);
-    r->state = REQUEST_DISPATCHED;
+    ASSERT(!r->replica);
+    request_enter(r, REQUEST_DISPATCHED);
     r->replica = replica;
     list_push_back(&replica->running, &r->link);
     replica->n_running++;
@@ -44,9 +44,9 @@ void slots_release(struct router_request *r)
 {
     struct router_replica *replica = r->replica;
 
-    ASSERT(replica && (r->state == REQUEST_DISPATCHED || r->state == REQUEST_STARTED));
+    ASSERT(replica);
     list_remove(&r->link);
-    r->state = REQUEST_IDLE;
+    request_enter(r, REQUEST_IDLE);
     r->replica = NULL;
     replica->n_running--;
     if (replica->deployment) {
