@@ -95,9 +95,8 @@ static int take_socket(struct node *n, const char *name)
 }
 
 /* Init has told what it has: now everything that is missing is started. */
-static void on_adopted(void *user)
+static void begin(struct node *n)
 {
-    struct node *n = user;
     int agent_fd = processes_take_kept(n->processes, "agent", NULL);
     int controller_fd = take_socket(n, "controller");
     int router_fd = take_socket(n, "router");
@@ -117,6 +116,15 @@ static void on_adopted(void *user)
     supervisor_start(n->supervisor);
     processes_kill_strangers(n->processes);
     uplink_start(n->uplink);
+}
+
+static void on_adopted(void *user)
+{
+    struct node *n = user;
+
+    if (!n->is_stopping) {
+        begin(n);
+    }
 }
 
 static const struct processes_events processes_events = {
