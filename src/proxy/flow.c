@@ -112,8 +112,10 @@ static void push_body(struct flow *f)
     if (f->link) {
         struct span held = buf_span(&f->body);
 
-        f->body_sent +=
-            send_body(f, (struct span){held.data + f->body_sent, held.size - f->body_sent});
+        if (f->body_sent > 0) {
+            held = (struct span){held.data + f->body_sent, held.size - f->body_sent};
+        }
+        f->body_sent += send_body(f, held);
     }
     if (f->keeps_body && buf_size(&f->body) > FRAME_CREDIT) {
         f->keeps_body = false;
