@@ -35,7 +35,7 @@ class _Pickler(cloudpickle.Pickler):
         self._by_reference = by_reference
 
     def persistent_id(self, value: Any) -> tuple | None:
-        if value is self._by_reference:
+        if self._by_reference is not None and value is self._by_reference:
             return ("deployed", value.__module__, value.__qualname__)
         if isinstance(value, Application):
             return ("handle", *self._on_application(value))

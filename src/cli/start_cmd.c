@@ -402,7 +402,9 @@ static int run(struct start *s)
         code = start_detached(s);
     } else {
         if (s->o.owner_fd < 0) {
-            say_where(s, false); /* an owner speaks for itself */
+            say_where(s, false);
+        } else {
+            (void) dup2(STDERR_FILENO, STDOUT_FILENO); /* the owner's output is its own */
         }
         if (become_init(s, (int) s->o.ready_fd, &err) < 0) {
             (void) fprintf(stderr, "ray start: %s\n", err.text);
