@@ -46,7 +46,8 @@ class RayTaskError(RayError):
         actor_repr: str | None = None,
         actor_id: str | None = None,
     ):
-        super().__init__(traceback_str)
+        # Not super(): where this is combined with a user's class, that class's constructor would come next.
+        Exception.__init__(self, traceback_str)
         self.function_name = function_name
         self.traceback_str = traceback_str
         self.cause = cause

@@ -85,7 +85,7 @@ def test_an_import_error_is_in_the_status(shared: Instance) -> None:
     ("import_path", "said"),
     [
         ("broken:nothing", "nothing"),
-        ("broken:not_an_app", "not_an_app"),
+        ("broken:not_an_app", "Expected a built Serve application"),
         ("broken:two", "exactly one parameter"),
     ],
 )
