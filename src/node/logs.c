@@ -7,12 +7,24 @@
 
 #include "base/log.h"
 
-enum { N_BACKUPS = 5 };
-static const uint64_t rotate_size = 512u * 1024 * 1024; /* as Ray */
+/* Ray's defaults. */
+enum { ROTATE_SIZE = 512 * 1024 * 1024, N_BACKUPS = 5, MAX_BACKUPS = 100 };
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    uint64_t value = text ? strtoull(text, &end, 10) : 0;
+
+    return value > 0 && end && *end == '\0' ? value : otherwise;
+}
 
 void logs_init(struct logs *l, const char *session_dir, bool to_stdout)
 {
-    *l = (struct logs){.folder = mem_printf("%s/logs", session_dir), .has_terminal = to_stdout};
+    *l = (struct logs){.folder = mem_printf("%s/logs", session_dir),
+                       .has_terminal = to_stdout,
+                       .rotate_size = setting("RAY_ROTATION_MAX_BYTES", ROTATE_SIZE)};
+    l->n_backups = (unsigned) MIN(setting("RAY_ROTATION_BACKUP_COUNT", N_BACKUPS), MAX_BACKUPS);
     l->terminal.fd = -1;
     if (to_stdout) {
         pipe_writer_open(&l->terminal, STDOUT_FILENO);
@@ -53,10 +65,10 @@ static void open_file(struct log_sink *s)
 static void rotate(struct log_sink *s)
 {
     (void) fclose(s->file);
-    for (int i = N_BACKUPS - 1; i >= 0; i--) {
+    for (unsigned i = s->logs->n_backups; i-- > 0;) {
         char *from CLEANUP(mem_freep) =
-            i == 0 ? mem_strdup(s->path) : mem_printf("%s.%d", s->path, i);
-        char *to CLEANUP(mem_freep) = mem_printf("%s.%d", s->path, i + 1);
+            i == 0 ? mem_strdup(s->path) : mem_printf("%s.%u", s->path, i);
+        char *to CLEANUP(mem_freep) = mem_printf("%s.%u", s->path, i + 1);
 
         (void) rename(from, to);
     }
@@ -105,7 +117,7 @@ void log_sink_feed(struct log_sink *s, struct span data)
 {
     if (s->file) {
         s->size += fwrite(data.data, 1, data.size, s->file);
-        if (s->size > rotate_size) {
+        if (s->size > s->logs->rotate_size) {
             rotate(s);
         }
     }

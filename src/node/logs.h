@@ -15,6 +15,9 @@ struct logs {
     char *folder; /* <session>/logs; owned */
     struct pipe_writer terminal;
     bool has_terminal;
+    uint64_t rotate_size; /* bytes of a file, then it becomes FILE.1; 512 MiB or
+                             RAY_ROTATION_MAX_BYTES */
+    unsigned n_backups;   /* 5 or RAY_ROTATION_BACKUP_COUNT */
 };
 
 void logs_init(struct logs *l, const char *session_dir, bool to_stdout);
