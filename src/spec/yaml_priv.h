@@ -2,8 +2,8 @@
 #ifndef SPEC_YAML_PRIV_H
 #define SPEC_YAML_PRIV_H
 
-/* How the reader (yaml.c) fills a table of places (yaml_places.c) while it reads.  Used by those two
- * only. */
+/* How the reader (yaml.c) fills a table of places (yaml_places.c) while it reads.  Used by those
+ * two only. */
 
 #include "spec/yaml.h"
 
