@@ -14,8 +14,8 @@ void uplink_free(struct uplink *u); /* NULL is fine */
 void uplink_start(struct uplink *u);
 bool uplink_is_up(const struct uplink *u); /* both have said HELLO */
 
-/* Where to put a message for the controller; NULL while the link is down (it will be told anew later)
- * and once the instance stops. */
+/* Where to put a message for the controller; NULL while the link is down (it will be told anew
+ * later) and once the instance stops. */
 struct buf *uplink_out(struct uplink *u);
 
 #endif
