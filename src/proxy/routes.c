@@ -2,24 +2,36 @@
 #include "proxy/routes.h"
 
 struct routes {
-    struct route *rows; /* owned, with their strings; longest prefix first */
+    struct route *rows; /* owned; longest prefix first */
+    char **texts;       /* owned, each for one row, in no order: what the rows point into */
     size_t n_rows;
     size_t n_refs;
 };
 
+/* Appends a string with its NUL to a text that has room for it. */
+static const char *put_text(char **end, const char *s)
+{
+    const char *start = *end;
+
+    *end = stpcpy(*end, s) + 1;
+    return start;
+}
+
 static void put_row(struct routes *r, const struct route *row)
 {
-    for (size_t i = 0; i < r->n_rows; i++) {
-        if (strcmp(r->rows[i].prefix, row->prefix) == 0) {
-            free((void *) (uintptr_t) r->rows[i].app);
-            free((void *) (uintptr_t) r->rows[i].deployment);
-            r->rows[i].app = mem_strdup(row->app);
-            r->rows[i].deployment = mem_strdup(row->deployment);
-            return;
-        }
+    size_t i = 0;
+    char *end;
+
+    while (i < r->n_rows && strcmp(r->rows[i].prefix, row->prefix) != 0) {
+        i++;
     }
-    r->rows[r->n_rows++] =
-        (struct route){mem_strdup(row->prefix), mem_strdup(row->app), mem_strdup(row->deployment)};
+    r->n_rows = MAX(r->n_rows, i + 1);
+    free(r->texts[i]);
+    end = r->texts[i] =
+        mem_alloc(strlen(row->prefix) + strlen(row->app) + strlen(row->deployment) + 3);
+    r->rows[i].prefix = put_text(&end, row->prefix);
+    r->rows[i].app = put_text(&end, row->app);
+    r->rows[i].deployment = put_text(&end, row->deployment);
 }
 
 static int by_length(const void *a, const void *b)
@@ -38,6 +50,7 @@ struct routes *routes_new(const struct route *rows, size_t n_rows)
 
     r->n_refs = 1;
     r->rows = mem_alloc(n_rows * sizeof(struct route));
+    r->texts = mem_alloc(n_rows * sizeof(char *));
     for (size_t i = 0; i < n_rows; i++) {
         put_row(r, &rows[i]);
     }
@@ -57,10 +70,9 @@ void routes_unref(struct routes *r)
         return;
     }
     for (size_t i = 0; i < r->n_rows; i++) {
-        free((void *) (uintptr_t) r->rows[i].prefix);
-        free((void *) (uintptr_t) r->rows[i].app);
-        free((void *) (uintptr_t) r->rows[i].deployment);
+        free(r->texts[i]);
     }
+    free(r->texts);
     free(r->rows);
     free(r);
 }

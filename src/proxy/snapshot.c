@@ -38,6 +38,7 @@ static void apply_routes(struct proxy *p, const json_t *apps)
 {
     size_t n = json_array_size(apps);
     struct route *rows = mem_alloc(n * sizeof(struct route));
+    char **ingresses = mem_alloc(n * sizeof(char *));
     json_t *by_name = json_object();
     size_t n_rows = 0;
     json_t *app;
@@ -47,17 +48,19 @@ static void apply_routes(struct proxy *p, const json_t *apps)
     {
         (void) json_object_set(by_name, text_of(app, "name"), app);
         if (json_is_string(json_object_get(app, "route_prefix"))) {
-            rows[n_rows++] =
-                (struct route){text_of(app, "route_prefix"), text_of(app, "name"),
-                               mem_printf("%s#%s", text_of(app, "name"), text_of(app, "ingress"))};
+            ingresses[n_rows] = mem_printf("%s#%s", text_of(app, "name"), text_of(app, "ingress"));
+            rows[n_rows] = (struct route){text_of(app, "route_prefix"), text_of(app, "name"),
+                                          ingresses[n_rows]};
+            n_rows++;
         }
     }
     routes_unref(p->routes);
     p->routes = routes_new(rows, n_rows);
     p->had_routes |= n_rows > 0;
     for (i = 0; i < n_rows; i++) {
-        free((void *) (uintptr_t) rows[i].deployment);
+        free(ingresses[i]);
     }
+    free(ingresses);
     free(rows);
     free(p->apps_json);
     p->apps_json = json_dumps(by_name, JSON_COMPACT);
