@@ -186,7 +186,7 @@ int calls_on_call(struct link *l, const struct frame *f)
         flow_detach(&c->flow);
         return 0;
     }
-    flow_submit(&c->flow, d, &l->caller);
+    flow_submit(&c->flow, d, &l->caller, m.multiplexed_model_id);
     return 0;
 }
 

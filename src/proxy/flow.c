@@ -224,8 +224,10 @@ static void refuse_full(struct flow *f, struct router_deployment *d, struct rout
     tell_error(f, ERROR_REFUSED, span_of(text), SPAN(""));
 }
 
-void flow_submit(struct flow *f, struct router_deployment *d, struct router_caller *caller)
+void flow_submit(struct flow *f, struct router_deployment *d, struct router_caller *caller,
+                 struct span model_id)
 {
+    f->request.model = model_id.size > 0 ? map_hash(model_id.data, model_id.size) | 1 : 0;
     switch (router_submit(f->proxy->router, d, caller, &f->request)) {
     case ROUTER_QUEUED:
     case ROUTER_DISPATCHED: return;

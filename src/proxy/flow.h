@@ -69,8 +69,9 @@ int flow_body(struct flow *f, struct span data, bool is_end) MUST_CHECK;
 /* How many it may send now. */
 size_t flow_body_window(const struct flow *f);
 
-/* Into the router.  On refusal the asker's error() is called. */
-void flow_submit(struct flow *f, struct router_deployment *d, struct router_caller *caller);
+/* Into the router.  On refusal the asker's error() is called.  'model_id' may be empty. */
+void flow_submit(struct flow *f, struct router_deployment *d, struct router_caller *caller,
+                 struct span model_id);
 
 /* The asker no longer wants it, or has had its answer; release() follows now or when the replica is
  * done. */

@@ -76,6 +76,11 @@ void ingress_feed_starved(struct proxy *p)
     }
 }
 
+static struct span model_id_of(const struct ingress_request *r)
+{
+    return http_request_header(r->http, "serve_multiplexed_model_id");
+}
+
 static void submit(struct ingress_request *r)
 {
     struct proxy *p = r->flow.proxy;
@@ -89,7 +94,7 @@ static void submit(struct ingress_request *r)
         flow_detach(&r->flow);
         return;
     }
-    flow_submit(&r->flow, d, &p->ingress);
+    flow_submit(&r->flow, d, &p->ingress, model_id_of(r));
 }
 
 static void on_submit_timer(struct timer *t)
@@ -157,25 +162,24 @@ static void on_encode(struct flow *f, struct buf *out, uint16_t flags, struct sp
     root_path.data = headers.data;
     headers.data += root_path.size;
     headers.size -= root_path.size;
-    msg_dispatch_http_put(
-        out, flags, f->stream,
-        &(struct msg_dispatch_http){
-            .timeout_ms = remaining_ms(r),
-            .request_id = r->request_id,
-            .app = span_of(r->route->app),
-            .route_prefix = span_of(r->route->prefix),
-            .multiplexed_model_id = http_request_header(r->http, "serve_multiplexed_model_id"),
-            .method = http_request_method(r->http),
-            .path = http_request_path(r->http),
-            .raw_path = http_request_raw_path(r->http),
-            .query = http_request_query(r->http),
-            .http_minor = (uint8_t) http_request_minor_version(r->http),
-            .client = span_of(http_request_peer(r->http)),
-            .server = span_of(http_request_local(r->http)),
-            .root_path = root_path,
-            .headers = headers,
-            .body = body,
-        });
+    msg_dispatch_http_put(out, flags, f->stream,
+                          &(struct msg_dispatch_http){
+                              .timeout_ms = remaining_ms(r),
+                              .request_id = r->request_id,
+                              .app = span_of(r->route->app),
+                              .route_prefix = span_of(r->route->prefix),
+                              .multiplexed_model_id = model_id_of(r),
+                              .method = http_request_method(r->http),
+                              .path = http_request_path(r->http),
+                              .raw_path = http_request_raw_path(r->http),
+                              .query = http_request_query(r->http),
+                              .http_minor = (uint8_t) http_request_minor_version(r->http),
+                              .client = span_of(http_request_peer(r->http)),
+                              .server = span_of(http_request_local(r->http)),
+                              .root_path = root_path,
+                              .headers = headers,
+                              .body = body,
+                          });
     buf_clear(&p->scratch);
 }
 

@@ -94,16 +94,22 @@ void queue_remove(struct router_queue *q, struct router_request *r)
     }
 }
 
+struct router_request *queue_peek_turn(const struct router_deployment *d)
+{
+    const struct router_queue *q = LIST_ENTRY(d->turns.next, struct router_queue, turn);
+
+    return list_empty(&d->turns) ? NULL : LIST_ENTRY(q->waiting.next, struct router_request, link);
+}
+
 struct router_request *queue_pop_turn(struct router_deployment *d)
 {
+    struct router_request *r = queue_peek_turn(d);
     struct router_queue *q;
-    struct router_request *r;
 
-    if (list_empty(&d->turns)) {
+    if (!r) {
         return NULL;
     }
-    q = LIST_ENTRY(d->turns.next, struct router_queue, turn);
-    r = LIST_ENTRY(q->waiting.next, struct router_request, link);
+    q = r->queue;
     list_remove(&q->turn);
     list_push_back(&d->turns, &q->turn);
     queue_remove(q, r);

@@ -66,14 +66,15 @@ static void fail(struct router *router, struct router_request *r, enum router_fa
 /* Binds who waits to what is free. */
 static void pump(struct router *router, struct router_deployment *d)
 {
-    while (d->n_queued > 0) {
-        struct router_replica *replica = slots_choose(router, d);
-        struct router_request *r;
+    struct router_request *r;
+
+    while ((r = queue_peek_turn(d))) {
+        struct router_replica *replica = slots_choose(router, d, r->model);
 
         if (!replica) {
             return;
         }
-        r = queue_pop_turn(d);
+        (void) queue_pop_turn(d);
         r->n_attempts++;
         slots_take(replica, r);
         router->actions->dispatch(router->user, r, replica);
@@ -325,6 +326,7 @@ void router_replica_lost(struct router *router, struct router_replica *replica)
 {
     ASSERT(replica->user);
     replica->user = NULL;
+    memset(replica->models, 0, sizeof(replica->models));
     replica->n_foreign = 0;
     while (!list_empty(&replica->running)) {
         struct router_request *r = LIST_ENTRY(replica->running.prev, struct router_request, link);
@@ -368,7 +370,7 @@ enum router_result router_submit(struct router *router, struct router_deployment
     }
     q = queue_get(d, caller);
     if (d->limits.max_queued_requests >= 0 &&
-        q->n_waiting >= (size_t) d->limits.max_queued_requests && !slots_choose(router, d)) {
+        q->n_waiting >= (size_t) d->limits.max_queued_requests && !slots_choose(router, d, 0)) {
         return ROUTER_FULL;
     }
     r->order = router->n_submitted++;

@@ -24,6 +24,7 @@
 
 enum {
     ROUTER_MAX_ATTEMPTS = 3, /* dispatches of one request of which none got STARTED */
+    ROUTER_MODELS = 3,       /* that a replica is thought to hold: Ray's default */
 };
 
 struct router;
@@ -43,6 +44,7 @@ struct router_request {
     bool idempotent; /* may run twice: GET, HEAD, Idempotency-Key */
     bool
         is_spent; /* cannot be sent again: some of its body is gone, some of its answer passed on */
+    uint64_t model; /* a hash of the model (@serve.multiplexed) that it asks for; 0: none */
 
     /* The router's. */
     bool cancelled; /* nobody waits for the answer, but the slot is still taken */

@@ -44,10 +44,11 @@ struct router_replica {
     char *id;                             /* owned */
     struct router_deployment *deployment; /* NULL while not listed */
     struct list of_deployment;
-    struct list running; /* of struct router_request.link */
-    size_t n_running;    /* in that list */
-    size_t n_foreign;    /* slots taken by requests of an earlier router */
-    void *user;          /* NULL while not connected */
+    struct list running;            /* of struct router_request.link */
+    size_t n_running;               /* in that list */
+    size_t n_foreign;               /* slots taken by requests of an earlier router */
+    void *user;                     /* NULL while not connected */
+    uint64_t models[ROUTER_MODELS]; /* those last asked for, the latest first; 0: none */
 };
 
 /* router.c: the only place where a request changes its state. */
@@ -64,6 +65,7 @@ void queue_remove(struct router_queue *q, struct router_request *r);
 /* The request whose turn it is, taken out; its caller goes to the end of the turns.  NULL: nobody
  * waits. */
 struct router_request *queue_pop_turn(struct router_deployment *d);
+struct router_request *queue_peek_turn(const struct router_deployment *d);
 void queue_free(struct router_queue *q); /* an empty one */
 
 /* slots.c */
@@ -71,8 +73,10 @@ static inline size_t slots_taken(const struct router_replica *replica)
 {
     return replica->n_running + replica->n_foreign;
 }
-/* The usable replica with the fewest ongoing requests and a free slot, ties by lot; or NULL. */
-struct router_replica *slots_choose(struct router *router, const struct router_deployment *d);
+/* A usable replica with a free slot, or NULL: one that holds the model, else one with the fewest
+ * models if one is asked for; of these one with the fewest ongoing requests, ties by lot. */
+struct router_replica *slots_choose(struct router *router, const struct router_deployment *d,
+                                    uint64_t model);
 void slots_take(struct router_replica *replica, struct router_request *r);
 void slots_release(struct router_request *r);
 /* Frees a replica that is neither listed nor connected nor running anything. */

@@ -164,7 +164,7 @@ static void on_dispatch(void *user, struct router_request *r, struct router_repl
     for (int i = 0; i < N_REPLICAS; i++) { /* the fewest ongoing */
         const struct sim_replica *other = &sim.replicas[i];
 
-        ASSERT(!is_usable(other, q->deployment) ||
+        ASSERT(q->r.model != 0 || !is_usable(other, q->deployment) ||
                other->n_running + other->n_foreign >= p->n_running + p->n_foreign);
     }
     for (int i = 0; i < N_REQUESTS; i++) { /* the first of its caller */
@@ -242,7 +242,8 @@ static void submit(void)
                               .deployment = deployment,
                               .caller = caller,
                               .order = sim.n_submitted++,
-                              .r.idempotent = draw(3) == 0};
+                              .r.idempotent = draw(3) == 0,
+                              .r.model = draw(4) == 0 ? 1 + draw(5) : 0};
     if (n == 0) {
         begins_to_wait(deployment, caller);
     }

@@ -180,6 +180,27 @@ static void the_least_busy_replica_is_chosen(void **state)
     assert_ptr_not_equal(last_replica, a);
 }
 
+static void a_model_is_asked_for_where_it_is_held_else_where_few_are(void **state)
+{
+    const struct router_limits limits = {9, -1, true};
+    struct router_replica *first;
+
+    (void) state;
+    (void) router_deployment_set(router, SPAN("app#D"), &limits);
+    replica("a", &link_a);
+    replica("b", &link_b);
+    for (int i = 0; i < 6; i++) {
+        req[i].model = i < 4 ? 7 : 8;
+        assert_int_equal(submit(&alice, &req[i]), ROUTER_DISPATCHED);
+        if (i == 0 || i == 4) {
+            assert_true(i == 0 || last_replica != first);
+            first = last_replica;
+        }
+        assert_ptr_equal(last_replica, first);
+    }
+    acts[0] = '\0';
+}
+
 static void a_queued_request_that_is_cancelled_leaves_at_once(void **state)
 {
     (void) state;
@@ -361,6 +382,7 @@ int main(void)
         TEST(callers_take_turns_and_each_keeps_its_order),
         TEST(a_full_queue_refuses_and_a_free_slot_does_not),
         TEST(the_least_busy_replica_is_chosen),
+        TEST(a_model_is_asked_for_where_it_is_held_else_where_few_are),
         TEST(a_queued_request_that_is_cancelled_leaves_at_once),
         TEST(a_running_request_that_is_cancelled_keeps_its_slot_until_it_ends),
         TEST(what_a_dead_replica_had_not_begun_goes_elsewhere_first),
