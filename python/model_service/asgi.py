@@ -115,8 +115,8 @@ def _wrap(cls: type, holder: AsgiHolder) -> type:
 # --- FastAPI's class-based views -------------------------------------------------------------------------------------
 
 
-def _servable_object() -> Any:
-    """The dependency behind ``self``: this replica's instance."""
+async def _servable_object() -> Any:
+    """The dependency behind ``self``: this replica's instance. Async, for FastAPI runs a ``def`` in a thread."""
     context = get_internal_replica_context()
     if context is None or context.servable_object is None:
         raise RayServeException("FastAPI views of a deployment only work inside its replica.")

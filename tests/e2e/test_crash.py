@@ -56,7 +56,7 @@ def test_a_killed_replica_is_replaced(counter: Instance) -> None:
         return len(now) == 2 and victim not in now
 
     wait_for("a new replica", replaced)
-    counter.wait_running("counter")
+    counter.wait_status("counter", "RUNNING")
     assert counter.get("/counter").status_code == 200
 
 
