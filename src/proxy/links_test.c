@@ -28,6 +28,43 @@ static void a_client_that_leaves_cancels_and_its_slot_frees_when_the_replica_is_
     hang_up(&r);
 }
 
+static void a_thousand_clients_that_leave_take_no_slot_with_them(void **state)
+{
+    struct peer r;
+    uint64_t stream;
+    int fd;
+
+    (void) state;
+    snapshot("", "\"replicas\": [\"r1\"]");
+    r = replica("r1");
+    for (int i = 0; i < 1000; i++) {
+        fd = http_send(GET("/a"));
+        if (i % 3 == 0) {
+            (void) close(fd);
+        }
+        expect(&r, MSG_DISPATCH_HTTP);
+        stream = r.f.stream;
+        if (i % 3 == 1) {
+            SEND(&r, head, 0, stream, .status = 200, .body = SPAN("some"));
+        }
+        if (i % 3 != 0) {
+            (void) close(fd);
+        }
+        expect(&r, MSG_CANCEL);
+        assert_int_equal(r.f.stream, stream);
+        if (i % 2 == 0 || i % 3 == 1) {
+            SEND(&r, error, FRAME_END, stream, .kind = ERROR_CANCELLED);
+        } else {
+            SEND(&r, head, FRAME_END, stream, .status = 200); /* it had ended already */
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        (void) http_send(GET("/a")); /* closed by the test's end */
+        expect(&r, MSG_DISPATCH_HTTP);
+    }
+    hang_up(&r);
+}
+
 static void what_a_dead_replica_had_not_begun_another_answers(void **state)
 {
     struct msg_dispatch_http m;
@@ -172,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_client_that_leaves_cancels_and_its_slot_frees_when_the_replica_is_done),
+        TEST(a_thousand_clients_that_leave_take_no_slot_with_them),
         TEST(what_a_dead_replica_had_not_begun_another_answers),
         TEST(what_had_begun_answers_500_when_its_replica_dies),
         TEST(what_an_earlier_proxy_had_started_keeps_its_slots_until_it_ends),
