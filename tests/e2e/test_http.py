@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import requests
 from instance import Instance, wait_for
 
 
@@ -162,23 +161,20 @@ def test_more_than_the_queue_holds_is_refused(apps: Instance, tmp_path: Path) ->
         wait_for(
             "both slots to be taken", lambda: note.exists() and note.read_text().count("begun") == 2
         )
-        queued = [pool.submit(apps.get, "/slow") for _ in range(2)]
-        wait_for("two to be queued", lambda: refused(apps))
+        queued = [socket.create_connection(("127.0.0.1", apps.http_port)) for _ in range(2)]
+        for wire in queued:
+            wire.sendall(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        apps.get("/-/healthz")  # what was sent before it has been read by then
         answer = apps.get("/slow")
         assert answer.status_code == 503
         expected = (
             "Request dropped due to backpressure (num_queued_requests=2, max_queued_requests=2)."
         )
         assert answer.text == expected
-        assert [f.result().status_code for f in first + queued] == [200] * 4
-
-
-def refused(apps: Instance) -> bool:
-    with requests.Session() as session:
-        try:
-            return session.get(apps.http + "/slow", timeout=0.05).status_code == 503
-        except requests.exceptions.Timeout:
-            return False
+        assert [f.result().status_code for f in first] == [200] * 2
+        for wire in queued:
+            with wire:
+                assert wire.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_client_that_leaves_cancels_user_code(apps: Instance, tmp_path: Path) -> None:
