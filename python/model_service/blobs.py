@@ -15,10 +15,12 @@ import os
 import pickle
 import sys
 import tempfile
+import types
 from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
+from cloudpickle.cloudpickle import _code_reduce
 
 from .deployment import Application, Deployment
 
@@ -40,6 +42,13 @@ class _Pickler(cloudpickle.Pickler):
         if isinstance(value, Application):
             return ("handle", *self._on_application(value))
         return None
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not types.CodeType:
+            return super().reducer_override(value)
+        # cloudpickle hides where code comes from; tracebacks are of more use with the file and its lines.
+        make, args = _code_reduce(value)
+        return make, tuple(value.co_filename if arg == "<dynamic-code>" else arg for arg in args)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -101,6 +101,7 @@ class ServeControllerClient:
         """Wait until the application runs. RuntimeError when it fails, TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         pause = 0.01
+        patience = _Patience(name)
         while True:
             app = self.details()["applications"].get(name)
             status = app["status"] if app is not None else ApplicationStatus.NOT_STARTED
@@ -110,6 +111,7 @@ class ServeControllerClient:
                 raise RuntimeError(f"Deploying application {name} failed: {_why(app)}")
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(f"Application {name} did not become RUNNING after {timeout_s}s.")
+            patience.say(app)
             time.sleep(pause)
             pause = min(pause * 1.3, 0.1)
 
@@ -130,6 +132,21 @@ class ServeControllerClient:
         """Stop Serve: applications and proxies; the instance stays."""
         self._rest.checked("DELETE", APPLICATIONS)
         _handles.clear()
+
+
+class _Patience:
+    """Tells a person who waits for an application why it does not run yet: after 5 seconds, and when that changes."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._since = time.monotonic()
+        self._said = ""
+
+    def say(self, app: dict | None) -> None:
+        why = _why(app) if app is not None else ""
+        if why and why != self._said and time.monotonic() - self._since > 5:
+            self._said = why
+            logger.warning(f"Application '{self._name}' does not run yet: {why}")
 
 
 def _why(app: dict) -> str:

@@ -17,6 +17,7 @@ from .call import Call
 from .context import DeploymentID, get_internal_replica_context, request_var
 from .exceptions import RayServeException, RayTaskError, RequestCancelledError
 from .options import DEFAULT
+from .private import DeploymentHandleSource
 
 T = TypeVar("T")
 _running_loop = asyncio._get_running_loop
@@ -59,10 +60,12 @@ class InitHandleOptions:
     """What ``handle._init`` sets before the first call."""
 
     _prefer_local_routing: bool = False
-    _source: Any = "UNKNOWN"
+    _source: DeploymentHandleSource = DeploymentHandleSource.UNKNOWN
 
     @classmethod
     def create(cls, **options: Any) -> InitHandleOptions:
+        if get_internal_replica_context() is not None:
+            options.setdefault("_source", DeploymentHandleSource.REPLICA)
         return cls(**{k: v for k, v in options.items() if v is not DEFAULT.VALUE})
 
 
@@ -162,7 +165,7 @@ class DeploymentHandle(Generic[T]):
 
     def _ensure_initialized(self) -> None:
         if self._shared.init_options is None:
-            self._shared.init_options = InitHandleOptions()
+            self._shared.init_options = InitHandleOptions.create()
 
     def options(
         self,

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .context import request_var
@@ -35,13 +36,15 @@ def file_name(app: str, deployment: str, replica_id: str) -> str:
 class _Context(logging.Filter):
     """Adds what a record belongs to: the component, and the request being served."""
 
-    def __init__(self, component: str, component_id: str, app: str):
+    def __init__(self, component: str, component_id: str, app: str, before: Callable[[], None]):
         super().__init__()
+        self._before = before
         self._component = component
         self._component_id = component_id
         self._app = app
 
     def filter(self, record: logging.LogRecord) -> bool:
+        self._before()  # access lines that wait come first, for they are older
         request = request_var.get()
         record.component_name = self._component
         record.component_id = self._component_id
@@ -162,7 +165,7 @@ class ReplicaLog:
         handlers: list[logging.Handler] = [self._file]
         if self._to_stderr:
             handlers.append(logging.StreamHandler(sys.stderr))
-        context = _Context(self._component, self._replica_id, self._app)
+        context = _Context(self._component, self._replica_id, self._app, self.flush)
         for handler in handlers:
             handler.setFormatter(formatter)
             handler.addFilter(context)
