@@ -77,8 +77,11 @@ def find(address: str | None = None) -> Record | None:
 
     None: there is none. RaySystemError: an address was named and nothing answers there.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or "auto"
     known = records()
+    session = os.environ.get("MODEL_SERVICE_SESSION_DIR")
+    if session and address is None:  # a replica: its own instance
+        return next((record for record in known if record.session_dir == session), None)
+    address = address or os.environ.get("RAY_ADDRESS") or "auto"
     if address in ("auto", "local"):
         return known[0] if known else None
     if address.startswith("ray://"):

@@ -42,6 +42,18 @@ def lookup(app: str) -> dict | None:
     return call.get_transport().lookup(app)
 
 
+def lookup_or_none(app: str) -> dict | None:
+    """``lookup``, also None where Serve does not run."""
+    try:
+        return lookup(app)
+    except RayServeException:
+        return None
+
+
+#: Applications of ray.remote's own; nobody's deployments.
+HIDDEN = "__ray_"
+
+
 class ServeControllerClient:
     """The REST calls behind ``serve.run`` and its kin."""
 
@@ -70,7 +82,21 @@ class ServeControllerClient:
         return self._rest.checked("GET", APPLICATIONS)
 
     def status(self) -> ServeStatus:
-        return status_from_details(self.details())
+        status = status_from_details(self.details())
+        for name in [name for name in status.applications if name.startswith(HIDDEN)]:
+            del status.applications[name]
+        return status
+
+    def delete_apps(self, names: list, blocking: bool = True) -> None:
+        """Delete several applications."""
+        for name in names:
+            self.delete(name, blocking=False)
+        for name in names if blocking else ():
+            self.delete(name)
+
+    def delete_all_apps(self, blocking: bool = True) -> None:
+        """Delete every application."""
+        self.delete_apps(list(self.status().applications), blocking)
 
     def get_serve_status(self, name: str = "default") -> Any:
         """One application's overview."""

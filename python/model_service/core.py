@@ -109,6 +109,9 @@ def shutdown(_exiting_interpreter: bool = False) -> None:
     from . import client, local
 
     local.shutdown()
+    from . import actors
+
+    actors.end_with_process()
     client._handles.clear()
     attach.disconnect()
 
@@ -166,6 +169,12 @@ class RuntimeContext:
     def get_node_id(self) -> str:
         return os.environ.get("MODEL_SERVICE_NODE_ID", "") or _instance().get("node_id", "")
 
+    @property
+    def current_actor(self) -> Any:
+        from .actors import SelfActor
+
+        return SelfActor()
+
     def get_actor_id(self) -> str | None:
         context = get_internal_replica_context()
         return None if context is None else context.replica_tag
@@ -185,14 +194,10 @@ def get_runtime_context() -> RuntimeContext:
     return RuntimeContext()
 
 
-def remote(*_: Any, **__: Any) -> Any:
-    """Tasks and actors are not there yet."""
-    raise NotImplementedError(
-        "ray.remote is not supported by Model Service yet; use Serve deployments and handles."
-    )
-
-
 def _end() -> None:
+    from . import actors
+
+    actors.end_with_process()
     if attach.current() is not None:
         attach.disconnect()
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Object references: ``ray.put``, ``ray.get``, ``ray.wait`` for values that live in this process.
 
-A reference holds its value, or the response that will bring it. Tasks and actors (``ray.remote``) come later.
+A reference holds its value, or the response that will bring it.
 """
 
 from __future__ import annotations
@@ -55,6 +55,31 @@ class ObjectRef:
         event = threading.Event()
         return not self._on_result(event.set) or self._response._transport.wait(event, timeout_s)
 
+    def __reduce__(self):
+        """By value: the work is waited for."""
+        self._wait(None)
+        return ObjectRef, (self._take_result(),)
+
+    def future(self) -> Any:
+        """A concurrent.futures.Future of the value."""
+        from concurrent.futures import Future
+
+        future: Future = Future()
+
+        def arrive() -> None:
+            try:
+                future.set_result(self._take_result())
+            except BaseException as e:
+                future.set_exception(e)
+
+        if not self._on_result(arrive):
+            arrive()
+        return future
+
+    def is_ready(self) -> bool:
+        """Whether the value, or its error, is here."""
+        return self._response is None or self._response._call.done
+
     def __repr__(self) -> str:
         return f"ObjectRef({self._id})"
 
@@ -87,16 +112,8 @@ def wait(
     """Split references into those that have values and the others, once ``num_returns`` have."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
-        ready = [ref for ref in refs if ref._wait(0)]
+        ready = [ref for ref in refs if ref.is_ready()]
         if len(ready) >= num_returns or (deadline is not None and time.monotonic() >= deadline):
             ready = ready[:num_returns]
             return ready, [ref for ref in refs if ref not in ready]
         time.sleep(0.005)
-
-
-class ActorHandle:
-    """A type for annotations until there are actors."""
-
-
-class ActorClass:
-    """A type for annotations until there are actors."""

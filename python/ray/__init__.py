@@ -5,6 +5,7 @@ from typing import Any
 
 from model_service import RAY_VERSION as __version__
 from model_service import exceptions as _exceptions  # noqa: F401
+from model_service.actors import cancel, get_actor, kill, remote
 from model_service.core import (
     available_resources,
     cluster_resources,
@@ -12,7 +13,6 @@ from model_service.core import (
     init,
     is_initialized,
     nodes,
-    remote,
     shutdown,
 )
 from model_service.refs import ObjectRef, get, put, wait
@@ -37,12 +37,15 @@ __all__ = [
     "ObjectRef",
     "__version__",
     "available_resources",
+    "cancel",
     "cluster_resources",
     "exceptions",
     "get",
+    "get_actor",
     "get_runtime_context",
     "init",
     "is_initialized",
+    "kill",
     "nodes",
     "put",
     "remote",
