@@ -20,3 +20,6 @@ if [ -f "$program" ]; then
     for name in ray serve; do ln -sfn model-service "build/bin/$name"; done
 fi
 if [ -f "$extension" ]; then put "$extension" python/model_service/_ext.abi3.so; fi
+
+# Compiled once here: where PYTHONDONTWRITEBYTECODE is set every replica would compile all of it again.
+if [ -x build/venv/bin/python ]; then build/venv/bin/python -m compileall -q python/model_service python/ray; fi

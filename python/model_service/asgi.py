@@ -300,3 +300,38 @@ class Lifespan:
             self._started.set()
         else:
             self._stopped.set()
+
+
+# --- route names ---------------------------------------------------------------------------------
+
+
+def get_asgi_route_name(app: Any, scope: dict) -> str | None:
+    """The template of the route that serves the scope, mounts included; None when none does."""
+    from starlette.routing import Match, Mount
+
+    def search(routes: list, scope: dict) -> str | None:
+        for route in routes:
+            match, child = route.matches(scope)
+            if match is not Match.FULL:
+                continue
+            if not isinstance(route, Mount):
+                return route.path
+            inner = search(route.routes or [], {**scope, **child})
+            return route.path if inner is None else route.path + inner
+        return None
+
+    return search(app.routes, dict(scope))
+
+
+def extract_route_patterns(app: Any) -> list[str]:
+    """The templates of all routes, mounts included, sorted."""
+
+    def gather(routes: list, prefix: str) -> set[str]:
+        found: set[str] = set()
+        for route in routes:
+            path = prefix + getattr(route, "path", "")
+            inner = getattr(route, "routes", None)
+            found |= gather(inner, path) if inner else {path}
+        return found
+
+    return sorted(gather(app.routes, ""))

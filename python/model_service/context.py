@@ -239,3 +239,20 @@ def get_replica_context() -> ReplicaContext:
     if context is None:
         raise RayServeException(NOT_IN_REPLICA)
     return context
+
+
+class GangContext:
+    """Fields of a gang; there are none here."""
+
+    def __init__(self, **fields: Any):
+        self.__dict__.update(fields)
+
+
+def get_replica_rank() -> Any:
+    """This replica's place among its deployment's."""
+    return get_replica_context().rank
+
+
+def get_world_size() -> int:
+    """How many replicas the deployment has."""
+    return get_replica_context().world_size

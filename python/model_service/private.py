@@ -135,3 +135,209 @@ def parse_latency_buckets(text: str, default: list[float]) -> list[float]:
     ):
         raise ValueError(f"Latency buckets must be positive and rise: {text!r}.")
     return buckets
+
+
+# --- machinery that is C here: names that exist so that programs import, and say so when they are used ----------------
+
+
+class _NotHere:
+    """A part of Ray Serve's insides that this system does without."""
+
+    def __init__(self, *_: Any, **__: Any):
+        raise NotImplementedError(
+            f"{type(self).__name__} is internal to Ray Serve; Model Service does without it."
+        )
+
+
+class RequestRouter:
+    """Base of custom request routers (accepted; the built-in router decides)."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        self.curr_replicas: dict = {}
+
+    def initialize_state(self, **kwargs: Any) -> None:
+        """For subclasses."""
+
+    async def choose_replicas(self, candidate_replicas: list, pending_request: Any = None) -> list:
+        """For subclasses: ranked groups of replicas."""
+        return [candidate_replicas]
+
+    def on_request_routed(self, pending_request: Any, replica_id: Any, result: Any) -> None:
+        """For subclasses."""
+
+
+class PowerOfTwoChoicesRequestRouter(RequestRouter):
+    """The default router's name."""
+
+
+class FIFOMixin:
+    """For the bases of custom routers."""
+
+
+class MultiplexMixin:
+    """For the bases of custom routers."""
+
+
+class LocalityMixin:
+    """For the bases of custom routers."""
+
+
+class PendingRequest:
+    """A request that waits for a replica."""
+
+    def __init__(self, args: Any = (), kwargs: Any = None, metadata: Any = None, **fields: Any):
+        self.args, self.kwargs, self.metadata = args, kwargs or {}, metadata
+        self.__dict__.update(fields)
+
+
+class RunningReplica(_NotHere):
+    """A replica as a router sees it."""
+
+
+class RunningReplicaInfo(_NotHere):
+    """A replica as a router is told of it."""
+
+
+class ReplicaResult(_NotHere):
+    """A replica's answer."""
+
+
+class ReplicaConfig(_NotHere):
+    """A replica's configuration."""
+
+
+class TimeStampedValue:
+    """A value and when it was so."""
+
+    def __init__(self, timestamp: float, value: float):
+        self.timestamp, self.value = timestamp, value
+
+
+class DeploymentStatusInfo:
+    """A deployment's state."""
+
+    def __init__(self, name: str, status: Any, status_trigger: Any = None, message: str = ""):
+        self.name, self.status, self.status_trigger, self.message = (
+            name,
+            status,
+            status_trigger,
+            message,
+        )
+
+
+class BuiltApplication(_NotHere):
+    """What build_app makes in Ray Serve."""
+
+
+class MessageQueue(_NotHere):
+    """ASGI messages between processes."""
+
+
+class ASGIReceiveProxy(_NotHere):
+    """ASGI messages between processes."""
+
+
+class UserDefinedMessage(_NotHere):
+    """A protobuf message of Ray Serve."""
+
+
+def not_here(*_: Any, **__: Any) -> Any:
+    """A function of Ray Serve's insides."""
+    raise NotImplementedError("This is internal to Ray Serve; Model Service does without it.")
+
+
+def default_autoscaling_policy(ctx: Any) -> tuple[int, dict]:
+    """The built-in policy, for the context of one deployment: replicas for the ongoing requests, within bounds."""
+    import math
+
+    config = ctx.config
+    n = ctx.current_num_replicas
+    total = ctx.total_num_requests
+    if n == 0:
+        return (
+            max(1, ctx.capacity_adjusted_min_replicas)
+            if total > 0
+            else ctx.capacity_adjusted_min_replicas
+        ), {}
+    wanted = _calculate_desired_num_replicas(config, total, n)
+    low, high = ctx.capacity_adjusted_min_replicas, ctx.capacity_adjusted_max_replicas
+    return max(low, min(high, math.ceil(wanted))), {}
+
+
+def _calculate_desired_num_replicas(
+    autoscaling_config: Any,
+    total_num_requests: float,
+    num_running_replicas: int,
+    override_min_replicas: Any = None,
+    override_max_replicas: Any = None,
+) -> int:
+    """Replicas for so many ongoing requests (contracts, ray-serve §6.2). ValueError without running replicas."""
+    import math
+
+    if num_running_replicas == 0:
+        raise ValueError("Number of replicas cannot be zero")
+    target = autoscaling_config.get_target_ongoing_requests() * num_running_replicas
+    ratio = total_num_requests / target
+    factor = (
+        autoscaling_config.get_upscaling_factor()
+        if ratio > 1
+        else autoscaling_config.get_downscaling_factor()
+    )
+    smoothed = 1 + (ratio - 1) * factor
+    desired = math.ceil(num_running_replicas * smoothed)
+    if (
+        math.ceil(num_running_replicas * ratio) == num_running_replicas - 1
+        and desired == num_running_replicas
+    ):
+        desired -= 1
+    low = (
+        autoscaling_config.min_replicas if override_min_replicas is None else override_min_replicas
+    )
+    high = (
+        autoscaling_config.max_replicas if override_max_replicas is None else override_max_replicas
+    )
+    return max(low, min(high, desired))
+
+
+class RayServegRPCContext(_NotHere):
+    """A gRPC request's context."""
+
+
+class InputNode(_NotHere):
+    """Deployment graphs of Ray 1 and 2.0."""
+
+
+class GradioIngress(_NotHere):
+    """Gradio applications."""
+
+
+class Queue(_NotHere):
+    """ray.util.queue."""
+
+
+def task_consumer(*_: Any, **__: Any) -> Any:
+    """Task queues are not supported."""
+    raise NotImplementedError("Task consumers are not supported by Model Service yet.")
+
+
+def requests_pending_assignment() -> dict:
+    """Nothing waits here: queues are in the router."""
+    return {}
+
+
+class ServeSubmissionClient:
+    """A REST client of the controller, as scripts use it."""
+
+    def __init__(self, dashboard_head_address: str = "http://localhost:8265", **_: Any):
+        from .attach import Rest
+
+        self._rest = Rest(dashboard_head_address)
+
+    def get_serve_details(self) -> dict:
+        return self._rest.checked("GET", "/api/serve/applications/")
+
+    def deploy_applications(self, config: dict) -> None:
+        self._rest.checked("PUT", "/api/serve/applications/", config)
+
+    def delete_applications(self) -> None:
+        self._rest.checked("DELETE", "/api/serve/applications/")

@@ -117,3 +117,7 @@ def wait(
             ready = ready[:num_returns]
             return ready, [ref for ref in refs if ref not in ready]
         time.sleep(0.005)
+
+
+class ObjectRefGenerator:
+    """A type for annotations: streams of references are not supported."""

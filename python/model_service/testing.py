@@ -79,3 +79,17 @@ def check_running(app_name: str = "default") -> bool:
 
     assert running_client().status().applications[app_name].status == "RUNNING"
     return True
+
+
+def request_with_retries(timeout: float = 30, app_name: str = "default", **options: Any) -> Any:
+    """GET the application until it answers; the ``requests`` response."""
+    import requests
+
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return requests.get(get_application_url(app_name=app_name), timeout=timeout, **options)
+        except requests.RequestException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

@@ -15,7 +15,7 @@ from model_service.core import (
     nodes,
     shutdown,
 )
-from model_service.refs import ObjectRef, get, put, wait
+from model_service.refs import ObjectRef, ObjectRefGenerator, get, put, wait
 
 from . import exceptions
 
@@ -35,6 +35,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ObjectRef",
+    "ObjectRefGenerator",
     "__version__",
     "available_resources",
     "cancel",

@@ -20,13 +20,15 @@ from model_service.api import (
 )
 from model_service.asgi import ingress
 from model_service.batch import batch
-from model_service.context import get_replica_context
+from model_service.context import get_replica_context, get_replica_rank, get_world_size
 from model_service.deployment import Application, Deployment, deployment
 from model_service.multiplex import get_multiplexed_model_id, multiplexed
+from model_service.private import not_here as get_deployment_actor
+from model_service.private import not_here as get_deployment_actor_context
 
 #: Loaded when they are first named, for they need pydantic.
 _LAZY = {"HTTPOptions": "config", "ControllerOptions": "config"}
-_SUBMODULES = ("config", "exceptions", "handle", "metrics", "schema")
+_SUBMODULES = ("api", "batching", "config", "context", "exceptions", "handle", "metrics", "schema")
 
 
 def __getattr__(name: str) -> Any:
@@ -50,10 +52,14 @@ __all__ = [
     "delete",
     "deployment",
     "get_app_handle",
+    "get_deployment_actor",
+    "get_deployment_actor_context",
     "get_deployment_handle",
     "get_multiplexed_model_id",
     "get_replica_context",
+    "get_replica_rank",
     "get_trace_context",
+    "get_world_size",
     "ingress",
     "multiplexed",
     "run",

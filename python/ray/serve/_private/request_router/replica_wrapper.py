@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Request routers."""
+
+from model_service.private import RunningReplica
+
+__all__ = ["RunningReplica"]
