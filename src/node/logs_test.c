@@ -104,9 +104,10 @@ static void test_files_are_rotated_and_the_oldest_go(void **state)
     assert_int_equal(setenv("RAY_ROTATION_BACKUP_COUNT", "2", 1), 0);
     logs_init(&logs, folder, false);
     log_sink_open(&s, &logs, "r", NULL, "R", 1, LOG_SHOW_NOTHING);
-    for (char c = 'a'; c < 'e'; c++) {
-        char line[6] = {c, c, c, c, '\n', '\0'};
+    for (int i = 0; i < 4; i++) {
+        char line[] = "aaaa\n";
 
+        memset(line, 'a' + i, 4);
         log_sink_feed(&s, span_of(line));
     }
     log_sink_feed(&s, SPAN("end"));
