@@ -54,7 +54,7 @@ static bool send_frames(struct outflow *o, struct buf *out, uint64_t id, struct 
             return false;
         }
         msg_chunk_put(out, n == left ? end : more, id,
-                      &(struct msg_chunk){.data = {data.data + *offset, n}});
+                      &(struct msg_chunk){.data = {n > 0 ? data.data + *offset : NULL, n}});
         *offset += n;
     } while (*offset < data.size);
     return true;
