@@ -84,7 +84,7 @@ def test_a_large_answer_comes_out_whole(apps: Instance) -> None:
 
 def test_a_slow_reader_gets_all_and_stops_nobody(apps: Instance) -> None:
     with socket.create_connection(("127.0.0.1", apps.http_port)) as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         slow.sendall(b"GET /big?size=8000000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         for _ in range(5):
             assert apps.get("/big?size=10").content == b"x" * 10
