@@ -19,6 +19,7 @@ from .status import ServeStatus
 
 logger = logging.getLogger("ray.serve")
 
+DEFAULT_PORT = 8000
 _LEGACY_START_OPTIONS = ("http_host", "http_port", "http_middlewares")
 
 
@@ -78,13 +79,12 @@ def _start(
 ) -> client.ServeControllerClient:
     served = client.ServeControllerClient(attach.connect())
     wanted = {k: v for k, v in (http_options or {}).items() if k in _HTTP_FIELDS}
-    options: dict[str, Any] = {
-        "http_options": {
-            "host": os.environ.get("RAY_SERVE_DEFAULT_HTTP_HOST", "127.0.0.1"),
-            "port": int(os.environ.get("RAY_SERVE_DEFAULT_HTTP_PORT", "8000")),
-            **wanted,
-        }
-    }
+    # What nobody sets is left to the controller: it moves on where the default port is taken.
+    if "RAY_SERVE_DEFAULT_HTTP_HOST" in os.environ:
+        wanted.setdefault("host", os.environ["RAY_SERVE_DEFAULT_HTTP_HOST"])
+    if "RAY_SERVE_DEFAULT_HTTP_PORT" in os.environ:
+        wanted.setdefault("port", int(os.environ["RAY_SERVE_DEFAULT_HTTP_PORT"]))
+    options: dict[str, Any] = {"http_options": dict(wanted)}
     location = (http_options or {}).get("location")
     if proxy_location is None and location is not None:
         proxy_location = "Disabled" if location == "NoServer" else location
@@ -93,6 +93,10 @@ def _start(
     if logging_config is not None:
         options["logging_config"] = logging_config
     effective = served.start(options)
+    if "port" not in wanted and effective.get("port") not in (None, DEFAULT_PORT):
+        logger.warning(
+            f"Port {DEFAULT_PORT} is taken; HTTP requests are served on port {effective['port']}."
+        )
     different = {k: v for k, v in wanted.items() if k in effective and effective[k] != v}
     if different:
         logger.warning(

@@ -115,7 +115,7 @@ def _wrap(cls: type, holder: AsgiHolder) -> type:
 # --- FastAPI's class-based views -------------------------------------------------------------------------------------
 
 
-async def _servable_object() -> Any:
+async def get_current_servable_instance() -> Any:
     """The dependency behind ``self``: this replica's instance. Async, for FastAPI runs a ``def`` in a thread."""
     context = get_internal_replica_context()
     if context is None or context.servable_object is None:
@@ -153,7 +153,8 @@ def make_class_based_view(app: Any, cls: type) -> None:
             endpoint.__signature__ = inspect.Signature(
                 [
                     parameters[0].replace(
-                        default=Depends(_servable_object), annotation=inspect.Parameter.empty
+                        default=Depends(get_current_servable_instance),
+                        annotation=inspect.Parameter.empty,
                     )
                 ]
                 + [_keyword_only(parameter) for parameter in parameters[1:]],

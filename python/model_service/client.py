@@ -94,6 +94,10 @@ class ServeControllerClient:
         for name in names if blocking else ():
             self.delete(name)
 
+    def shutdown_cached_handles(self) -> None:
+        """Forget the handles that were given out."""
+        _handles.clear()
+
     def delete_all_apps(self, blocking: bool = True) -> None:
         """Delete every application."""
         self.delete_apps(list(self.status().applications), blocking)

@@ -157,7 +157,7 @@ class Host:
         self._drain_lock = threading.Lock()
         self._events: deque = deque()
         self._http: Callable[..., None] = self._http_not_ready
-        self._flush_due = False
+        self._router_is_up: asyncio.Event = asyncio.Event()
 
     # --- events ---
 
@@ -165,6 +165,13 @@ class Host:
         """Begin to serve the link's events on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.link.fileno(), self._pump)
+
+    async def wait_for_router(self, timeout_s: float) -> None:
+        """Wait until the link to the router is up, for so long at most."""
+        try:
+            await asyncio.wait_for(self._router_is_up.wait(), timeout_s)
+        except TimeoutError:
+            logger.warning("The node's proxy cannot be reached yet.")
 
     def detach(self) -> None:
         """Take no more events."""
@@ -198,6 +205,10 @@ class Host:
     def _take_rare(self, kind: str, event: tuple) -> None:
         if kind == "control":
             self.on_control(event[1], event[2])
+            return
+        if kind == "link":
+            if event[1] == "router" and event[2]:
+                self._router_is_up.set()
             return
         running = self.running.get(event[1])
         if running is None:

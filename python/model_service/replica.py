@@ -27,6 +27,9 @@ from .servable import Servable
 
 logger = logging.getLogger("ray.serve")
 
+#: A constructor does not wait longer than this for the proxy; calls that it makes then fail.
+ROUTER_TIMEOUT_S = 5
+
 
 class Replica:
     """The life of one replica."""
@@ -80,7 +83,10 @@ class Replica:
         _name_process(app, deployment)
         self._set_executor(spec.get("resources") or {})
         await self._report("phase", {"phase": "import"})
+        # Constructors may call deployments; requests come only once the controller has heard that we are ready.
+        self._link.join(json.dumps({"deployment": f"{app}#{deployment}"}))
         content = blobs.load(blobs.read(self._session_dir, spec["blob"]))
+        await self._host.wait_for_router(ROUTER_TIMEOUT_S)
         await self._report("phase", {"phase": "construct"})
         servable = Servable(content, app, deployment, self._replica_id, config)
         self._servable = self._host._servable = servable
@@ -91,7 +97,6 @@ class Replica:
         finally:
             request_var.reset(token)
         self._host.ready()
-        self._link.join(json.dumps({"deployment": f"{app}#{deployment}"}))
         docs = getattr(servable.asgi_app, "docs_url", None)
         await self._report("ready", {"docs_path": docs, "methods": servable.method_names})
 
