@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One real instance, started by `ray start` on ports and a temporary directory of its own."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -25,6 +26,9 @@ BIN = Path(os.environ.get("MODEL_SERVICE_BIN", ROOT / "build" / "venv" / "bin"))
 PYTHON = ROOT / "build" / "venv" / "bin" / "python"
 ALARMS = re.compile(r"^ALERT |AddressSanitizer|LeakSanitizer|runtime error:|assertion failed", re.M)
 T = TypeVar("T")
+# Whoever else runs instances on this machine, a person or another test run, is not found by ours, nor finds them.
+RECORDS = Path(tempfile.mkdtemp(prefix="ms-records-"))
+atexit.register(shutil.rmtree, RECORDS, ignore_errors=True)
 
 
 def wait_for(what: str, probe: Callable[[], T], timeout_s: float = 20.0) -> T:
@@ -74,6 +78,7 @@ class Instance:
         self.env |= {
             "RAY_ADDRESS": f"127.0.0.1:{self.port}",
             "RAY_DASHBOARD_ADDRESS": self.dashboard,
+            "MODEL_SERVICE_RECORDS": str(RECORDS),
         }
         self.has_own_alarms = False  # set by a test that provokes an ALERT line
 
