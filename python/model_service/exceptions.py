@@ -336,7 +336,7 @@ def dump_error(error: BaseException) -> bytes:
         text = f"{inner.traceback_str}\n{text}" if inner.traceback_str not in text else text
         inner = inner.cause
     try:
-        pickled: bytes | None = serialize.dumps_by_value(inner.with_traceback(None))
+        pickled: bytes | None = serialize.dumps(inner.with_traceback(None))
         pickle.loads(pickled)  # Many exceptions pickle but do not come back.
     except Exception:
         pickled = None

@@ -223,15 +223,19 @@ class Host:
     def _wait_in_thread(self, event: threading.Event, timeout_s: float | None) -> bool:
         """A thread waits for a call. When the loop is busy with user code the thread drains the link itself."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        in_loop = asyncio._get_running_loop() is self._loop  # user code blocks the loop, and so us
         pause = 0.02
-        while True:
+        while not event.is_set():
             left = pause if deadline is None else min(pause, deadline - time.monotonic())
-            if event.wait(max(0.0, left)):
-                return True
-            if deadline is not None and time.monotonic() >= deadline:
+            if left <= 0:
                 return False
+            if in_loop:
+                self.link.wait(left)
+            elif event.wait(left):
+                return True
             self._drain_for_loop()
             pause = min(pause * 1.5, 0.25)
+        return True
 
     def _drain_for_loop(self) -> None:
         with self._drain_lock:

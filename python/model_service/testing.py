@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 
@@ -93,3 +94,20 @@ def request_with_retries(timeout: float = 30, app_name: str = "default", **optio
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def send_signal_on_cancellation(signal_actor: Any) -> AsyncIterator[None]:
+    """Run the body, then wait for a cancel and tell the SignalActor of it."""
+    try:
+        yield
+        await asyncio.sleep(100)
+    except asyncio.CancelledError:
+        await signal_actor.send.remote()
+
+
+def tlog(text: str, level: str = "INFO") -> None:
+    """A line with the time."""
+    now = time.time()
+    stamp = time.strftime("%H:%M:%S", time.localtime(now)) + f",{int(now % 1 * 1000):03d}"
+    print(f"[{stamp}] {level}: {text}")

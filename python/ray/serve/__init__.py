@@ -26,9 +26,11 @@ from model_service.multiplex import get_multiplexed_model_id, multiplexed
 from model_service.private import not_here as get_deployment_actor
 from model_service.private import not_here as get_deployment_actor_context
 
+from . import exceptions
+
 #: Loaded when they are first named, for they need pydantic.
 _LAZY = {"HTTPOptions": "config", "ControllerOptions": "config"}
-_SUBMODULES = ("api", "batching", "config", "context", "exceptions", "handle", "metrics", "schema")
+_SUBMODULES = ("api", "batching", "config", "context", "handle", "metrics", "schema")
 
 
 def __getattr__(name: str) -> Any:
@@ -51,6 +53,7 @@ __all__ = [
     "batch",
     "delete",
     "deployment",
+    "exceptions",
     "get_app_handle",
     "get_deployment_actor",
     "get_deployment_actor_context",

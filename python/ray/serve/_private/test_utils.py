@@ -6,6 +6,15 @@ from model_service.testing import (
     get_application_url,
     get_application_urls,
     request_with_retries,
+    send_signal_on_cancellation,
+    tlog,
 )
 
-__all__ = ["check_running", "get_application_url", "get_application_urls", "request_with_retries"]
+__all__ = [
+    "check_running",
+    "get_application_url",
+    "get_application_urls",
+    "request_with_retries",
+    "send_signal_on_cancellation",
+    "tlog",
+]
