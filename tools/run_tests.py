@@ -51,6 +51,12 @@ LANES = [
     [
         Step("build", "tools/meson.sh build/release -Dbuildtype=release && tools/install.sh build/release"),
         Step("unit", meson_tests("build/release"), counts="meson", folder="build/release", needs="build"),
+        # The unit tests have run it with a tenth of these events, and another seed.
+        Step(
+            "simulation",
+            "ROUTER_SIM_EVENTS=10000000 ROUTER_SIM_SEED=7 build/release/src/router_router_sim_test",
+            fast=False, needs="build",
+        ),
         Step("ext", pytest("tests/ext", "ext"), counts="pytest", needs="build"),
         Step("python", pytest("tests/python", "python"), counts="pytest", needs="build"),
         Step("smoke", pytest("tests/e2e", "smoke", "-m smoke"), counts="pytest", needs="build"),

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import RAY_VERSION, attach, build, client
 from .deployment import Application
-from .imports import import_attr
+from .imports import import_attr, split_import_path
 
 
 def _arguments(words: list[str]) -> dict[str, str]:
@@ -89,6 +89,25 @@ def _with_env_vars(app: Application, env_vars: dict[str, str]) -> Application:
     return Application(deployment.options(ray_actor_options=given))
 
 
+def _import(path: str) -> Any:
+    """What an import path names; ends with a sentence when the path itself is at fault, not the code behind it."""
+    try:
+        return import_attr(path)
+    except ValueError as e:
+        sys.exit(f"serve: {e}")
+    except ModuleNotFoundError as e:
+        if not path.startswith(str(e.name)):
+            raise
+        sys.exit(
+            f"serve: there is no module '{e.name}' in {os.getcwd()} nor on Python's path (see --app-dir)."
+        )
+    except AttributeError as e:
+        module = split_import_path(path)[0]
+        if e.obj is not sys.modules.get(module):
+            raise
+        sys.exit(f"serve: the module '{module}' has nothing named '{e.name}'.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Deploy, say where it answers, and wait for Ctrl-C; 0 after a clean end."""
     if options.reload:
@@ -101,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     _enter(options.app_dir)
     env_vars = {str(k): str(v) for k, v in (env.get("env_vars") or {}).items()}
     os.environ.update(env_vars)
-    app = build.call_builder(import_attr(options.import_path), _arguments(options.arguments))
+    app = build.call_builder(_import(options.import_path), _arguments(options.arguments))
     if env_vars:
         app = _with_env_vars(app, env_vars)
     # Two signals: the first ends the application gracefully, the second the process at once.
@@ -188,7 +207,7 @@ def _watch(served: client.ServeControllerClient, name: str, follow: _Follow | No
 
 
 def _config_of(import_path: str, name: str, route_prefix: str) -> dict[str, Any]:
-    app = build.call_builder(import_attr(import_path), None)
+    app = build.call_builder(_import(import_path), None)
     walk = build.Walk(name, prefer_reference=True)
     walk.visit(app)
     deployments = []

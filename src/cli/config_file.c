@@ -10,11 +10,22 @@
 
 enum { FILE_MAX = 16 << 20 };
 
+/* A word that can only have been meant as a file counts too: its reader then says that there is
+ * none. */
 bool config_file_is(const char *word)
 {
+    static const char *const endings[] = {".yaml", ".yml", ".json"};
+    size_t n = strlen(word);
     struct stat st;
 
-    return stat(word, &st) == 0 && S_ISREG(st.st_mode);
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        size_t m = strlen(endings[i]);
+
+        if (n > m && strcmp(word + n - m, endings[i]) == 0) {
+            return true;
+        }
+    }
+    return strchr(word, '/') || (stat(word, &st) == 0 && S_ISREG(st.st_mode));
 }
 
 static int read_yaml(const char *path, json_t **ret, struct yaml_places *places, struct err *err)
