@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "cli/python_path.h"
 #include "cli/ray_cmd.h"
@@ -43,6 +44,15 @@ static const struct program *find(const struct program *rows, size_t n, const ch
     return NULL;
 }
 
+/* What top and pgrep show of a program that was started through /proc/self/exe. */
+static void name_process(const char *program)
+{
+    char name[16];
+
+    (void) snprintf(name, sizeof(name), "ms-%s", program);
+    (void) prctl(PR_SET_NAME, name);
+}
+
 int main(int argc, char **argv)
 {
     const struct program *p;
@@ -58,6 +68,7 @@ int main(int argc, char **argv)
     }
     p = argc > 1 ? find(by_first_argument, ARRAY_LEN(by_first_argument), argv[1]) : NULL;
     if (p) {
+        name_process(p->name);
         return p->main(argc - 1, argv + 1);
     }
     /* `model-service serve run …` is for those who have no link named serve. */
