@@ -164,9 +164,10 @@ def _bundles(name: str, value: Any) -> Any:
     if value is None:
         return None
     if not isinstance(value, list) or not value:
+        what = "empty list" if value == [] else repr(value)
         raise ValueError(
             "Bundles must be a non-empty list of resource dictionaries. For example: "
-            f'`[{{"CPU": 1.0}}, {{"GPU": 1.0}}]`. Got {"empty list" if value == [] else value!r} instead.'
+            f'`[{{"CPU": 1.0}}, {{"GPU": 1.0}}]`. Got {what} instead.'
         )
     return value
 
