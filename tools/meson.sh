@@ -19,5 +19,6 @@ if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.options" 2>/dev/null)" != "$wa
     CC=$cc meson setup "$dir" "${options[@]}" >"$log" 2>&1 || { tail -30 "$log" >&2; exit 1; }
     echo "$wanted" >"$dir/.options"
 fi
-ninja -C "$dir" >"$log" 2>&1 || { grep -v '^\[[0-9/]*\] \(Compiling\|Linking\)' "$log" | tail -60 >&2; exit 1; }
+read -ra targets <<<"${TARGETS:-}" # all without
+ninja -C "$dir" "${targets[@]}" >"$log" 2>&1 || { grep -v '^\[[0-9/]*\] \(Compiling\|Linking\)' "$log" | tail -60 >&2; exit 1; }
 tail -1 "$log"

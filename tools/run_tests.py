@@ -39,6 +39,12 @@ class Step:
     needs: str = ""  # skipped when this earlier step of the lane failed, or this path is missing
 
 
+TSAN_TARGETS = " ".join(
+    f"src/{name}_test"
+    for name in ("wire_channel", "replica_host", "replica_host_requests", "replica_host_calls")
+)
+
+
 def meson_tests(folder: str, suites: str = "--suite unit --suite fuzz") -> str:
     return f"meson test -C {folder} --no-rebuild {suites} --num-processes 2 --print-errorlogs"
 
@@ -87,6 +93,10 @@ LANES = [
             + pytest("tests/e2e", "asan-e2e", "-m smoke"),
             fast=False, counts="pytest", needs="asan",
         ),
+        # What has threads: the links, and the host below the Python extension.
+        Step("tsan", f"CC=clang-14 TARGETS='{TSAN_TARGETS}' tools/meson.sh build/tsan -Dbuildtype=debug "
+             "-Doptimization=1 -Db_sanitize=thread -Db_lundef=false && cd build/tsan && "
+             f"for test in {TSAN_TARGETS}; do ./$test || exit 1; done", fast=False),
         Step("gcc-debug", "tools/meson.sh build/debug -Dbuildtype=debug", fast=False),
     ],
 ]  # fmt: skip
