@@ -94,9 +94,7 @@ def _start(
         options["logging_config"] = logging_config
     effective = served.start(options)
     if "port" not in wanted and effective.get("port") not in (None, DEFAULT_PORT):
-        logger.warning(
-            f"Port {DEFAULT_PORT} is taken; HTTP requests are served on port {effective['port']}."
-        )
+        logger.warning(f"HTTP is served on port {effective['port']}, not on {DEFAULT_PORT}.")
     different = {k: v for k, v in wanted.items() if k in effective and effective[k] != v}
     if different:
         logger.warning(

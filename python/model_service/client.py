@@ -61,6 +61,10 @@ class ServeControllerClient:
         self._connection = connection
         self.http_config: dict = {}
 
+    def __reduce__(self):
+        """A client that travels, say in a pydantic model's idea of its namespace, is the one of where it arrives."""
+        return _lazy_client, ()
+
     @property
     def _rest(self) -> attach.Rest:
         return self._connection.rest
@@ -186,6 +190,13 @@ def _why(app: dict) -> str:
         if deployment.get("message") and deployment["message"] not in parts[0]:
             parts.append(deployment["message"])
     return "\n".join(part for part in parts if part)
+
+
+def _lazy_client() -> ServeControllerClient:
+    client = ServeControllerClient.__new__(ServeControllerClient)
+    client._connection = attach.current()
+    client.http_config = {}
+    return client
 
 
 def running_client() -> ServeControllerClient:
