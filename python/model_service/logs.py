@@ -84,6 +84,7 @@ _STANDARD = set(logging.makeLogRecord({}).__dict__) | {
     "request_id",
     "route",
     "taskName",
+    "ray_serve_extra_fields",
 }
 
 
@@ -113,6 +114,7 @@ class JsonFormatter(logging.Formatter):
         line["deployment"] = record.component_name
         line["replica"] = record.component_id
         line["component_name"] = "replica"
+        line.update(getattr(record, "ray_serve_extra_fields", None) or {})
         for key, value in record.__dict__.items():
             if key not in _STANDARD and key not in line:
                 line[key] = value
