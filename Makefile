@@ -7,12 +7,14 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 RELEASE := build/release
 PYTHON := build/venv/bin/python
 
-.PHONY: help build demo test check format clean packages test-packages
+.PHONY: help build demo test check nightly bench format clean packages test-packages
 help:
 	@echo 'make build    build/bin/{model-service,ray,serve} and build/venv'
 	@echo 'make demo     deploy three applications and send them real requests'
 	@echo 'make check    the fast checks and the unit tests (under three minutes)'
 	@echo 'make test     everything that CI runs'
+	@echo 'make nightly  the slow analysers over all of the C code'
+	@echo 'make bench    measure us beside uvicorn behind HAProxy'
 	@echo 'make format   lay out the C and the Python code'
 	@echo 'make clean    remove build/'
 
@@ -40,6 +42,13 @@ check: test-packages $(VENV_STAMP)
 
 test: test-packages $(VENV_STAMP)
 	@$(PYTHON) tools/run_tests.py
+
+nightly: test-packages $(VENV_STAMP)
+	@tools/nightly.sh
+
+bench: build
+	@bench/setup
+	@bench/run python-bytes && bench/run python-starlette && bench/run python-fastapi
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
