@@ -30,6 +30,7 @@ from .servable import Servable
 logger = logging.getLogger("ray.serve")
 
 INTERNAL_ERROR = b"Internal Server Error"
+CLIENT_GONE = 499  # in access lines
 _clock = time.perf_counter
 
 
@@ -361,6 +362,9 @@ class Host:
             running.writable = None
 
     def _fail_http(self, running: Running, error: Exception) -> None:
+        if running.cancelled:  # Whatever came of it, nobody waits for it.
+            self._answer_cancelled(running)
+            return
         if isinstance(error, (BackPressureError, DeploymentUnavailableError)):
             self.link.respond(running.rid, 503, TEXT, error.message.encode())
             status = 503
@@ -386,7 +390,11 @@ class Host:
         self.link.error(running.rid, exceptions.CANCELLED, "", b"")
         if self._log.access:
             self._log.request(
-                running.context, running.method, running.context.route, 499, running.started_at
+                running.context,
+                running.method,
+                running.context.route,
+                CLIENT_GONE,
+                running.started_at,
             )
 
     def _done(self, running: Running, scope: dict, status: int) -> None:
@@ -394,7 +402,11 @@ class Host:
             running.receive.end()
         if self._log.access:
             self._log.request(
-                running.context, running.method, self._route(scope), status, running.started_at
+                running.context,
+                running.method,
+                self._route(scope),
+                CLIENT_GONE if running.cancelled else status,
+                running.started_at,
             )
 
     def _route(self, scope: dict) -> str:

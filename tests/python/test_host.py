@@ -336,3 +336,23 @@ def test_a_deployment_decorated_function_is_served():
         return "hello"
 
     assert serve(hello, lambda served: served.get())[2] == b"hello"
+
+
+def test_an_application_that_swallows_its_cancel_is_not_an_error(caplog):
+    from model_service.asgi import ingress
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                pass
+
+    async def scenario(served):
+        rid = served.link.http()
+        await asyncio.sleep(0.02)
+        served.link.push("cancel", rid, 4)
+        return await served.link.answer(rid)
+
+    answer = serve(ingress(app)(type("Empty", (), {})), scenario)
+    assert answer["error"][0] == exceptions.CANCELLED and "Request failed" not in caplog.text
