@@ -12,7 +12,7 @@
 
 #include "io/file.h"
 
-enum { RECORD_MAX = 64 * 1024, LOCK_TRIES = 10, WAIT_STEP_MS = 10 };
+enum { RECORD_MAX = 64 * 1024, COMMAND_LINE_MAX = 1024 * 1024, LOCK_TRIES = 10, WAIT_STEP_MS = 10 };
 
 static void sleep_ms(uint64_t ms)
 {
@@ -271,9 +271,22 @@ int instance_write(int fd, const struct instance *i, struct err *err)
     return r;
 }
 
+/* Init removes its record just before it ends; its process may be seen a moment longer.  Its
+ * command line tells it from another process that has got the same number. */
+static bool still_runs(const struct instance *i)
+{
+    char path[64];
+    char *words CLEANUP(mem_freep) = NULL;
+    size_t size = 0;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) i->pid);
+    return i->session_dir && file_read(path, COMMAND_LINE_MAX, &words, &size, NULL) == 0 &&
+           memmem(words, size, i->session_dir, strlen(i->session_dir));
+}
+
 bool instance_wait_end(const struct instance *i, uint64_t timeout_ms)
 {
-    for (uint64_t waited_ms = 0; is_locked(i->path); waited_ms += WAIT_STEP_MS) {
+    for (uint64_t waited_ms = 0; is_locked(i->path) || still_runs(i); waited_ms += WAIT_STEP_MS) {
         if (waited_ms >= timeout_ms) {
             return false;
         }
