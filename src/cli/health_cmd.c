@@ -7,6 +7,7 @@
 
 #include "cli/instance.h"
 #include "cli/options.h"
+#include "cli/ray_cmd.h"
 #include "wire/channel.h"
 
 enum { LIMIT_S = 5, GREETING_MS = 4000 };
@@ -165,22 +166,7 @@ static int check_health(const struct health_options *o)
 int health_cmd(int argc, char **argv)
 {
     struct health_options o = {0};
-    struct option_list arguments = {0};
-    struct err err = {0};
-    struct buf help;
-    int r = options_parse(&table, argc - 1, argv + 1, &o, &arguments, NULL, &err);
+    int code = ray_parse(&table, "ray health-check", argc, argv, &o);
 
-    option_list_deinit(&arguments);
-    if (r == -ECANCELED) {
-        buf_init(&help);
-        options_print_help(&table, &help);
-        (void) fputs(buf_cstr(&help), stdout);
-        buf_deinit(&help);
-        return 0;
-    }
-    if (r < 0) {
-        (void) fprintf(stderr, "ray health-check: %s\n", err.text);
-        return 2;
-    }
-    return check_health(&o);
+    return code >= 0 ? code : check_health(&o);
 }

@@ -70,6 +70,28 @@ static int unknown(const char *name, const char *word)
     return 2;
 }
 
+int ray_parse(const struct option_table *t, const char *prefix, int argc, char **argv, void *values)
+{
+    struct option_list arguments = {0};
+    struct err err = {0};
+    struct buf help;
+    int r = options_parse(t, argc - 1, argv + 1, values, &arguments, NULL, &err);
+
+    option_list_deinit(&arguments);
+    if (r == -ECANCELED) {
+        buf_init(&help);
+        options_print_help(t, &help);
+        (void) fputs(buf_cstr(&help), stdout);
+        buf_deinit(&help);
+        return 0;
+    }
+    if (r < 0) {
+        (void) fprintf(stderr, "%s: %s\n", prefix, err.text);
+        return 2;
+    }
+    return -1;
+}
+
 int ray_cmd_main(int argc, char **argv)
 {
     const char *name = basename(argv[0]);

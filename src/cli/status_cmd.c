@@ -6,6 +6,7 @@
 
 #include "cli/instance.h"
 #include "cli/options.h"
+#include "cli/ray_cmd.h"
 #include "http/client.h"
 
 enum { TIMEOUT_MS = 5000 };
@@ -34,22 +35,10 @@ static const struct option_table table = {
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, struct status_options *o)
 {
-    struct option_list arguments = {0};
-    struct err err = {0};
-    struct buf help;
-    int r = options_parse(&table, argc - 1, argv + 1, o, &arguments, NULL, &err);
+    int code = ray_parse(&table, argv[0], argc, argv, o);
 
-    option_list_deinit(&arguments);
-    if (r == -ECANCELED) {
-        buf_init(&help);
-        options_print_help(&table, &help);
-        (void) fputs(buf_cstr(&help), stdout);
-        buf_deinit(&help);
-        return 0;
-    }
-    if (r < 0) {
-        (void) fprintf(stderr, "%s: %s\n", argv[0], err.text);
-        return 2;
+    if (code >= 0) {
+        return code;
     }
     if (!o->address) {
         o->address = getenv("RAY_ADDRESS");

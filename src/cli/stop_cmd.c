@@ -7,6 +7,7 @@
 
 #include "cli/instance.h"
 #include "cli/options.h"
+#include "cli/ray_cmd.h"
 
 enum { GRACE_S = 16 /* as Ray */, INSIST_MS = 6000 };
 
@@ -106,22 +107,7 @@ static int stop_all(const struct stop_options *o)
 int stop_cmd(int argc, char **argv)
 {
     struct stop_options o = {.grace_s = GRACE_S};
-    struct option_list arguments = {0};
-    struct err err = {0};
-    struct buf help;
-    int r = options_parse(&table, argc - 1, argv + 1, &o, &arguments, NULL, &err);
+    int code = ray_parse(&table, "ray stop", argc, argv, &o);
 
-    option_list_deinit(&arguments);
-    if (r == -ECANCELED) {
-        buf_init(&help);
-        options_print_help(&table, &help);
-        (void) fputs(buf_cstr(&help), stdout);
-        buf_deinit(&help);
-        return 0;
-    }
-    if (r < 0) {
-        (void) fprintf(stderr, "ray stop: %s\n", err.text);
-        return 2;
-    }
-    return stop_all(&o);
+    return code >= 0 ? code : stop_all(&o);
 }
